@@ -1,0 +1,59 @@
+# What a fresh machine needs: python3 (3.11 or newer) and make. All else comes from the lock files, into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+SAMPLE := DRAINWATCH_CONFIG=samples/drainwatch.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile
+
+setup: $(VENV)/.locked ## what `make run` needs, in .venv
+
+run: $(VENV)/.locked ## drainwatch on an embedded Postgres, with the samples posted to it; Ctrl-C ends it
+	@exec env -u DATABASE_URL -u DRAINWATCH_URL $(SAMPLE) $(BIN)/drainwatch demo
+
+test: $(VENV)/.locked-dev ## every test, against real Postgres
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.locked-dev ## lint, format, types, import directions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.locked-dev ## what ruff can mend by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.locked-dev ## the figures of the design, measured here
+	@set -e; for script in $$(grep -l __main__ tests/bench/*.py); do \
+	    echo "== $$script"; PYTHONPATH=.:tests/bench $(BIN)/python $$script; \
+	done
+
+clean: ## removes .venv; what `make run` has kept stays in .drainwatch
+	rm -rf $(VENV)
+
+# -- the virtual environment: made again where a lock file is newer ---------------------------------------------------
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); drainwatch needs Python 3.11 or newer (make PYTHON=python3.12 …)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	    rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+# The project itself without its dependencies, which are there, and without a build environment, which would be fetched
+# from outside the lock.
+$(VENV)/.locked: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV) …"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.locked-dev: requirements-dev.lock $(VENV)/.locked
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,100 @@
+"""The header of a message (RFC 5424 §6, as Logplex writes it): bytes → Line.
+
+    <PRI>VERSION SP TIMESTAMP SP HOSTNAME SP APP-NAME SP PROCID SP MSGID SP [STRUCTURED-DATA SP] MSG
+
+Logplex leaves STRUCTURED-DATA out, without a `-` in its place, so a text that begins with `- ` or `[` looks like it. Here
+`[id key="value" …]` is structured data wherever it is well-formed and has a parameter; `- ` is, unless HOSTNAME is `host`,
+as in every HTTPS drain: there it is an app's own text, and only Heroku's own lines, none of which begins so, lose it.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from parsers.line import Line
+
+# The first field as Logplex writes it; any other number of up to three digits is read as well (`has_priority`).
+PRIORITIES = frozenset(b"<%d>1" % priority for priority in range(192))
+
+_PRIORITY = re.compile(rb"<\d{1,3}>\d{1,3}")
+_NAME = rb'[^\s="\]]{1,32}'
+_STRUCTURED_DATA = re.compile(rb'(?:\[%s(?: %s="(?:[^"\\\]]|\\.)*")+\])+(?: |$)' % (_NAME, _NAME), re.DOTALL)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_FIRST_SIX = 6
+
+
+def has_priority(field: bytes) -> bool:
+    """Whether the field is `<PRI>VERSION`."""
+    return _PRIORITY.fullmatch(field) is not None
+
+
+def why_unreadable(message: bytes) -> str | None:
+    """Why the message has no header that can be read, in a sentence; None where it has one."""
+    fields = message.split(b" ", _FIRST_SIX)
+    expected = "expected <PRI>VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID"
+    if not has_priority(fields[0]):
+        return f"the header begins with {fields[0][:32]!r}; {expected}"
+    if len(fields) < _FIRST_SIX:
+        return f"the header of {message[:64]!r} has {len(fields)} of 6 fields; {expected}"
+    return None
+
+
+def read_line(message: bytes, received_at: datetime) -> Line:
+    """The line of a message whose header can be read. The text, and the space before it, may be missing."""
+    _, stamp, host, source, process, _, *rest = message.split(b" ", _FIRST_SIX)
+    text = _after_structured_data(rest[0], host, source) if rest else b""
+    return Line(
+        ts=read_time(stamp) or received_at,
+        source=decode(source),
+        process=decode(process),
+        text=decode(text.removesuffix(b"\n")),
+    )
+
+
+def decode(raw: bytes) -> str:
+    """UTF-8, with U+FFFD for what is not, and for NUL."""
+    return raw.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _after_structured_data(text: bytes, host: bytes, source: bytes) -> bytes:
+    if text.startswith(b"["):
+        if found := _STRUCTURED_DATA.match(text):
+            return text[found.end() :].removeprefix(_BYTE_ORDER_MARK)
+    elif (text == b"-" or text.startswith(b"- ")) and (host != b"host" or source == b"heroku"):
+        return text[2:].removeprefix(_BYTE_ORDER_MARK)
+    return text
+
+
+def read_time(stamp: bytes) -> datetime | None:
+    """A header's time as aware UTC, or None where it is none.
+
+    0 to 9 digits of fraction, of which microseconds are kept; `Z`, `±hh:mm`, or nothing, which is UTC too.
+    """
+    try:
+        text = (
+            stamp.decode("ascii").upper().replace("Z+", "+")
+        )  # `Z+00:00` is malformed and seen (Logplex's own README)
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the 13th month; the first hour of year 1, seen from the east
+        return None
+
+
+def span_of(stamps: Sequence[bytes], received_at: datetime) -> tuple[datetime, datetime]:
+    """The earliest and the latest of some headers' times; a time that cannot be read is the time of receipt.
+
+    Where all are in UTC as Logplex writes it they are read in one go: 0.2 µs a line against 0.8.
+    """
+    if not stamps:
+        return received_at, received_at
+    joined = b" ".join(stamps)
+    if joined.count(b"+00:00") == len(stamps):
+        with suppress(ValueError, TypeError):  # no time at all; one without an offset among others
+            plain = list(map(datetime.fromisoformat, joined.decode("ascii").split(" ")))
+            first, last = min(plain), max(plain)
+            if first.tzinfo is UTC and last.tzinfo is UTC:
+                return first, last
+    times = [read_time(stamp) or received_at for stamp in stamps]
+    return min(times), max(times)

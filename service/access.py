@@ -1,0 +1,181 @@
+"""Who may do what: tokens and their scopes.
+
+A token is 256 random bits, kept as its SHA-256: nothing slower is needed against guessing, and a look-up by hash takes the
+same time however much of a wrong token is right. Nothing is cached, so that a revoked token is refused at once.
+
+The admin token of the settings is valid without the database. Where the settings give none, the first start makes one and
+leaves it in the home folder, where the command line finds it.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+
+from service.errors import Refused, SettingError
+from service.store import tokens
+from service.store.database import Database
+from service.store.tokens import Token
+
+PREFIX = "dw_"
+ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105
+
+# A token's name: what a person reads in a list and a timeline.
+NAME = r"^[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]{0,99}$"
+
+
+class Scope(IntEnum):
+    """What a token allows; each scope holds the ones below it."""
+
+    READ = 1  # events, lines, incidents
+    WRITE = 2  # also what is done to incidents
+    ADMIN = 3  # also drains, webhooks, tokens, quarantine
+
+    @property
+    def label(self) -> str:
+        """`Scope.READ` → `"read"`."""
+        return self.name.lower()
+
+
+SCOPES = tuple(scope.label for scope in Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the token's name, and what it allows."""
+
+    name: str
+    scope: Scope
+
+
+class Access:
+    """Checks tokens. One for a process; `admin_token` is the settings' own, None where they have none."""
+
+    def __init__(self, db: Database, *, admin_token: str | None) -> None:
+        self._db = db
+        self._admin_hash = _hash(admin_token) if admin_token else None
+
+    async def check(self, authorization: str | None, needed: Scope) -> Caller:
+        """Who sends this `Authorization` header.
+
+        Raises Refused: 401 where it holds no valid token, 403 where the token's scope does not reach to `needed`. Raises
+        StoreAway where the token cannot be looked up.
+        """
+        token = _bearer(authorization)
+        caller = await self._caller(token)
+        if caller.scope < needed:
+            raise Refused(
+                403,
+                f"the token {caller.name!r} has the scope {caller.scope.label}; expected {needed.label}: "
+                f"`drainwatch token create --scope {needed.label}` makes one",
+            )
+        return caller
+
+    async def _caller(self, token: str) -> Caller:
+        token_hash = _hash(token)
+        if self._admin_hash and hmac.compare_digest(token_hash, self._admin_hash):
+            return Caller("admin", Scope.ADMIN)
+        async with self._db.read() as conn:
+            known = await tokens.by_hash(conn, token_hash)
+        if known is None:
+            raise Refused(401, "the bearer token is unknown or revoked; `drainwatch token create` makes a new one")
+        if known.used_at is None or datetime.now(UTC) - known.used_at > tokens.USE_NOTED_EACH:
+            async with self._db.begin() as conn:
+                await tokens.note_use(conn, known.id)
+        return Caller(known.name, Scope[known.scope.upper()])
+
+
+async def create(db: Database, *, name: str, scope: str) -> tuple[Token, str]:
+    """A new token and its text, which is known only now. Raises Refused (400) for a wrong name or scope."""
+    if not re.fullmatch(NAME, name):
+        expected = "1 to 100 characters without control characters, the first one no space"
+        raise Refused(400, f"name is {name[:40]!r}; expected {expected}", parameter="name", expected=expected)
+    if scope not in SCOPES:
+        expected = "read, write or admin"
+        raise Refused(400, f"scope is {scope[:40]!r}; expected {expected}", parameter="scope", expected=expected)
+    text = new_token()
+    async with db.begin() as conn:
+        return await tokens.create(conn, name=name, scope=scope, token_hash=_hash(text)), text
+
+
+async def listed(db: Database) -> list[Token]:
+    """All valid tokens, oldest first."""
+    async with db.read() as conn:
+        return await tokens.listed(conn)
+
+
+async def revoke(db: Database, token_id: int) -> None:
+    """The token is refused from its next request on. Raises Refused (404) where there is no such token."""
+    async with db.begin() as conn:
+        if not await tokens.revoke(conn, token_id):
+            raise Refused(404, f"there is no token {token_id}, or none any more")
+
+
+def new_token() -> str:
+    """A fresh token: `dw_` and 43 characters of base64url."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def kept_admin_token(home: Path) -> str | None:
+    """The admin token that a start has left in `home`; None where there is none yet. Raises SettingError where it cannot
+    be read."""
+    path = home / ADMIN_TOKEN_FILE
+    try:
+        return path.read_text("ascii").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"{path} cannot be read ({_reason(error)}); expected an admin token for this user"
+        ) from error
+
+
+def ensure_admin_token(home: Path) -> tuple[str, bool]:
+    """The admin token in `home`, and whether it was made just now; then `home` may be new too.
+
+    Only the owner may read the file. Two starts at once agree on one token: the file appears whole, under its name, once.
+    Raises SettingError where it cannot be written.
+    """
+    kept = kept_admin_token(home)
+    if kept:
+        return kept, False
+    token, path = new_token(), home / ADMIN_TOKEN_FILE
+    draft = home / f"{ADMIN_TOKEN_FILE}.{secrets.token_hex(8)}"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token + "\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return ensure_admin_token(home)
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise SettingError(
+            f"DRAINWATCH_HOME is {str(home)!r}, where no admin token can be kept ({_reason(error)}); expected a folder "
+            "that this user may write to, or a token in DRAINWATCH_ADMIN_TOKEN"
+        ) from error
+    return token, True
+
+
+def _bearer(authorization: str | None) -> str:
+    if authorization is None:
+        raise Refused(401, "there is no token; expected the header `Authorization: Bearer TOKEN`")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Refused(401, "the Authorization header holds no bearer token; expected `Authorization: Bearer TOKEN`")
+    return token.strip()
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is no text"

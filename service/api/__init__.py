@@ -1,0 +1,30 @@
+"""The query API: a router for each noun, and problem details for whatever is refused."""
+
+from fastapi import FastAPI
+
+from service.api import drains, events, health, incidents, lines, quarantine, tokens, webhooks
+from service.api.context import Api, remember
+from service.api.problems import install_problems
+
+ROUTERS = (
+    events.router,
+    lines.router,
+    incidents.reading,
+    incidents.writing,
+    drains.router,
+    webhooks.router,
+    tokens.router,
+    quarantine.router,
+    health.router,
+)
+
+__all__ = ["ROUTERS", "Api", "install"]
+
+
+def install(app: FastAPI, api: Api) -> None:
+    """Lets `app` answer the API's requests out of `api`'s rooms, and refuse in problem details."""
+    remember(app, api)
+    app.router.redirect_slashes = False  # what is not there is a 404, and no way round the guard
+    for router in ROUTERS:
+        app.include_router(router)
+    install_problems(app)

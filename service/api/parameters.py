@@ -1,0 +1,149 @@
+"""The API's parameters, each described once: how it is read, what the documents say of it, what a wrong one is told.
+
+A wrong value raises ValueError in pydantic's sense, with what was expected beside it; `problems.py` makes a 400 of it.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query as FromQuery
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from parsers.event import Severity
+
+TEXT_LENGTH = 300
+_LARGEST_VERSION = 2**31 - 1  # Postgres's `integer`
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGO = re.compile(r"([0-9]{1,9})([smhd])")
+# RFC 3339 §5.6; a `+` that nobody encoded has become a space on its way.
+_RFC_3339 = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:)([0-9]{2})(\.[0-9]+)?([Zz]|[+ -][0-9]{2}:[0-9]{2})"
+)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_TIME = "an RFC 3339 time as in 2026-05-11T12:00:00Z, or a time ago as in 15m, 2h or 7d"
+
+
+class Query(BaseModel):
+    """An endpoint's query parameters; one that it does not have is refused, not overlooked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+NoQuery = Annotated[Query, FromQuery()]
+
+
+class Body(BaseModel):
+    """A request's body, likewise; and values of another JSON type are refused, not converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def refuse(expected: str) -> PydanticCustomError:
+    """The error to raise for a value that is not `expected`."""
+    return PydanticCustomError("refused", "expected {expected}", {"expected": expected})
+
+
+def parse_time(text: str, *, now: datetime) -> datetime:
+    """The time that `text` names: RFC 3339, or as long before `now` as it says. Aware UTC.
+
+    Digits beyond microseconds are cut; a leap second is the next second's beginning; what lies before the year 1 or after
+    9999 is the nearest that does not. Raises ValueError for other text.
+    """
+    if ago := _AGO.fullmatch(text):
+        try:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:
+            return _FIRST
+    if not (parts := _RFC_3339.fullmatch(text)):
+        raise ValueError("neither a time nor a time ago")
+    day, minute, second, fraction, offset = parts.groups()
+    leap = second == "60"
+    offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
+    at = datetime.fromisoformat(f"{day}T{minute}{'59' if leap else second}{(fraction or '')[:7]}{offset}")
+    try:
+        return (at.replace(microsecond=0) + timedelta(seconds=1) if leap else at).astimezone(UTC)
+    except OverflowError:
+        return _FIRST if at.year == 1 else _LAST
+
+
+def _time(text: object) -> datetime:
+    try:
+        return parse_time(str(text), now=datetime.now(UTC))
+    except ValueError as error:
+        raise refuse(_TIME) from error
+
+
+def _limit(text: object) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", str(text)) or not 1 <= int(str(text)) <= 1000:
+        raise refuse("a whole number from 1 to 1000")
+    return int(str(text))
+
+
+def _version(number: int) -> int:
+    if not 1 <= number <= _LARGEST_VERSION:
+        raise refuse(f"a whole number from 1 to {_LARGEST_VERSION}")
+    return number
+
+
+def _severity(text: object) -> Severity:
+    try:
+        return Severity[str(text).upper()] if str(text).islower() else Severity[""]
+    except KeyError as error:
+        raise refuse(f"one of {', '.join(severity.label for severity in Severity)}") from error
+
+
+def _storable(text: str) -> str:
+    # Postgres keeps neither in a text, so nothing there can be alike.
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise refuse("text without NUL bytes and lone surrogates")
+    if not text or len(text) > TEXT_LENGTH:
+        raise refuse(f"1 to {TEXT_LENGTH} characters")
+    return text
+
+
+_TIME_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"},
+    ],
+    "examples": ["2h", "2026-05-11T12:00:00Z"],
+}
+
+_TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": TEXT_LENGTH, "pattern": r"^[^\u0000]+$"}
+
+Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra=_TEXT_SCHEMA)]
+Version = Annotated[int, AfterValidator(_version), Field(json_schema_extra={"minimum": 1, "maximum": _LARGEST_VERSION})]
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
+
+App = Annotated[Text | None, Field(description="Only of this app.", examples=["raxx-api-prod"])]
+Environment = Annotated[
+    Text | None, Field(description="Only of apps used for this environment.", examples=["production"])
+]
+Code = Annotated[Text | None, Field(description="Only with this H, R or L code.", examples=["H12"])]
+Kind = Annotated[
+    Text | None,
+    Field(
+        description="Only of this kind. `traffic`, `heartbeat` and `platform_status` are listed only when asked for.",
+        examples=["router_error"],
+    ),
+]
+Dyno = Annotated[Text | None, Field(description="Only what is about this dyno.", examples=["web.1"])]
+Since = Annotated[Time | None, Field(description="Only from this time on: RFC 3339, or a time ago.")]
+Until = Annotated[Time | None, Field(description="Only before this time: RFC 3339, or a time ago.")]
+AtLeast = Annotated[
+    Severity | None,
+    BeforeValidator(_severity),
+    WithJsonSchema({"type": "string", "enum": [severity.label for severity in Severity]}),
+    Field(description="Only as bad as this, or worse."),
+]
+Limit = Annotated[
+    int,
+    BeforeValidator(_limit),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1000}),
+    Field(description="How many items a page has at most."),
+]
+Cursor = Annotated[
+    Text | None, Field(description="The `next_cursor` of the page before, for the page after it; opaque.")
+]

@@ -1,0 +1,194 @@
+"""The processes, assembled from top to bottom: database, web, worker; torn down in reverse."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+
+import uvicorn
+from fastapi import FastAPI
+
+from parsers.frame import Reading
+from service import api
+from service.access import Access
+from service.detect.rule_book import RuleBook
+from service.detect.table import RuleError
+from service.errors import SettingError
+from service.ingest.admission import Admission
+from service.ingest.authentication import Authentication
+from service.ingest.endpoint import DrainEndpoint, Limits, Receive, Scope, Send
+from service.ingest.group_commit import GroupCommit
+from service.log import log
+from service.settings import Settings
+from service.store import partitions, schema
+from service.store.database import Database
+from service.store.embedded import EmbeddedPostgres
+from service.worker import work
+
+# Logplex's connections live up to 5 h, idle up to 300 s (heroku.md §1.4): ours must not be the side that closes.
+KEEP_ALIVE_SECONDS = 600
+# With what is held for 4 s at the most, an exit is over well within the 20 s that DESIGN gives it.
+GRACEFUL_SECONDS = 15
+
+
+async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes what was accepted and returns.
+
+    `migrate`: brings the schema up to date first; else an old one is refused. Raises SettingError where it cannot start.
+    """
+    rules = read_rules(settings)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with database(settings) as db:
+        await ready(db, migrate=migrate)
+        async with asyncio.TaskGroup() as group:
+            if web:
+                listening = listen(settings.server.host, settings.server.port)
+                group.create_task(serve_web(settings, db, stop, listening))
+            if worker:
+                group.create_task(work(db, rules, settings.flag_prefix, stop, public_url=settings.server.public_url))
+
+
+def read_rules(settings: Settings) -> RuleBook:
+    """The rules in force. Raises SettingError for the first wrong one."""
+    try:
+        return RuleBook(settings.rules)
+    except RuleError as error:
+        raise SettingError(str(error)) from error
+
+
+def reading_of(settings: Settings) -> Reading:
+    """What the settings add to how lines are read: kinds of one's own, watched paths, redaction."""
+    return Reading(
+        tables=settings.events,
+        watched_paths=settings.watched_paths,
+        app_watched_paths=settings.app_watched_paths(),
+        redaction=settings.ingest.redaction,
+    )
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """The database that the settings name, else an embedded one, which is started again should it die."""
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.database.url
+        if url is None:
+            postgres = EmbeddedPostgres(settings.database.home)
+            url = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+            keeping = asyncio.create_task(postgres.keep_running())
+            stack.callback(keeping.cancel)
+        db = Database.open(url)
+        stack.push_async_callback(db.close)
+        yield db
+
+
+async def ready(db: Database, *, migrate: bool) -> None:
+    """Returns when the database can be used. Raises SettingError for a schema that this code does not fit."""
+    if migrate:
+        await schema.migrate(db)
+        return
+    await db.probe()
+    async with db.read() as conn:
+        await schema.check(conn)
+    async with db.begin() as conn:
+        await partitions.ensure(conn, datetime.now(UTC))
+
+
+def create_app(settings: Settings, db: Database) -> FastAPI:
+    """The query API, at the same address as the drain endpoint."""
+    app = FastAPI(title="drainwatch", version="0.1.0", redoc_url=None)
+    access = Access(db, admin_token=settings.admin_token)
+    api.install(app, api.Api(db=db, access=access, public_url=settings.server.public_url))
+    return app
+
+
+@asynccontextmanager
+async def in_process(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The API in this process, for the terminal where no DRAINWATCH_URL says where a service runs."""
+    async with database(settings) as db:
+        await ready(db, migrate=settings.database.url is None)
+        yield create_app(settings, db)
+
+
+def drain_endpoint(settings: Settings, db: Database, group_commit: GroupCommit) -> DrainEndpoint:
+    """POST /drain with the rooms behind it."""
+    return DrainEndpoint(
+        Authentication(db),
+        Admission(settings.ingest.admission_bytes),
+        group_commit,
+        reading_of(settings),
+        Limits(max_body=settings.ingest.max_body, hold_s=settings.ingest.hold_s),
+    )
+
+
+async def serve_web(settings: Settings, db: Database, stop: asyncio.Event, listening: socket.socket) -> None:
+    """The web process on a bound socket until `stop` is set: no new connections then, what was accepted is answered."""
+    group_commit = GroupCommit(db)
+    application = _Doors(drain_endpoint(settings, db, group_commit), create_app(settings, db))
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,  # a line for each frame would make a drain of drainwatch's own app feed on itself
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        backlog=2048,
+    )
+    server = _Server(config)
+    committing = asyncio.create_task(group_commit.run())
+    serving = asyncio.create_task(server.serve([listening]))
+    log.info("web.started", url=settings.server.public_url)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((stopping, serving, committing), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving
+    group_commit.close()
+    await committing
+    log.info("web.stopped")
+
+
+class _Doors:
+    """The two doors of the web process: frames on one side, questions on the other."""
+
+    def __init__(self, drain: DrainEndpoint, questions: FastAPI) -> None:
+        self._drain = drain
+        self._questions = questions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/drain":
+            await self._drain(scope, receive, send)
+        else:
+            await self._questions(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: it would raise the signal again, and the exit status would not be 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises SettingError where it is taken or none of this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise SettingError(
+            f"cannot listen on {host}:{port}: {error.strerror}; expected a free address (PORT, DRAINWATCH_HOST)"
+        ) from error
+    return listening

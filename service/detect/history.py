@@ -1,0 +1,157 @@
+"""Makes order out of lines that come late, unordered and in any batches, so that detectors need not think of it.
+
+A rule's history at one key is a state as of some time ago (`base`), the marks since then in the order of time, and the
+findings already told. Each batch puts its marks where they belong and folds from the base again: what comes out depends on
+the set of marks alone, not on how they came. Findings made by a mark are told at once. Findings made by a timer, and what
+follows them, are told when the app's clock is SETTLE past the timer, since a line on its way may still put it off.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import merge
+from typing import Generic, Protocol, TypeVar
+
+from service.detect.detector import Alarm, Cleared, Finding, Fired, Mark, Step
+
+# A timer fires when the app's clock is this far past it (DESIGN section 5: lines on their way have come).
+SETTLE = timedelta(seconds=10)
+# A line this far behind its app's clock still counts where it belongs; an older one is evidence only.
+LATENESS = timedelta(minutes=10)
+# In a storm the marks of ten minutes would make each fold and each stored state large: the oldest go into the base early.
+# 500 marks are 60 kB of state and 2 ms of folding.
+MOST_MARKS = 500
+
+
+class State(Protocol):
+    """What every detector's state has."""
+
+    @property
+    def alarm(self) -> Alarm | None: ...
+
+
+S = TypeVar("S", bound=State)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Detector(Generic[P, S]):
+    """One sort of pattern: the state that nothing has happened to yet, and the two functions of the fold."""
+
+    empty: S
+    step: Callable[[P, S, Mark], Step[S]]
+    tick: Callable[[P, S, datetime], Step[S]]
+
+
+@dataclass(frozen=True, slots=True)
+class History(Generic[S]):
+    """`base` is the state as of `base_at`, before `marks`; `told` are the findings since then that are known outside."""
+
+    base: S
+    base_at: datetime | None = None
+    base_wake_at: datetime | None = None
+    marks: tuple[Mark, ...] = ()
+    told: tuple[Fired | Cleared, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Folded(Generic[S]):
+    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; the alarm that is
+    on by what is told; and when to fold again, on the app's clock and without SETTLE."""
+
+    history: History[S] | None
+    news: tuple[Finding, ...]
+    alarm: Alarm | None
+    wake_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Point(Generic[S]):
+    """A place on the way of a fold: the time and state there, how many marks and which findings lie before it."""
+
+    at: datetime | None
+    step: Step[S]
+    marks: int = 0
+    findings: tuple[tuple[Finding, bool], ...] = ()  # each with whether a timer made it
+
+
+def fold(
+    detector: Detector[P, S], rule: P, history: History[S], marks: Iterable[Mark], *, clock: datetime
+) -> Folded[S]:
+    """`history` with `marks` (in any order) in it, as of the app's `clock`."""
+    everything = tuple(merge(history.marks, sorted(marks)))
+    points = list(_walk(detector, rule, history, everything, clock))
+    end = points[-1]
+    settled, held = _settled(end.findings, clock)
+    told_points = [point for point in points if len(point.findings) <= len(settled)]
+    base = _new_base(told_points, everything, clock)
+    next_history = History(
+        base.step.state, base.at, base.step.wake_at, everything[base.marks :], settled[len(base.findings) :]
+    )
+    wakes = [at for at in (held, end.step.wake_at) if at is not None]
+    if not wakes and end.at and end is not base:  # nothing is waited for but that no late line can change it any more
+        wakes = [end.at + LATENESS - SETTLE]
+    return Folded(
+        None if next_history == History(detector.empty, base.at) else next_history,
+        _news(history, settled, end.step.state.alarm, clock),
+        told_points[-1].step.state.alarm,
+        min(wakes, default=None),
+    )
+
+
+def _walk(
+    detector: Detector[P, S], rule: P, history: History[S], marks: tuple[Mark, ...], clock: datetime
+) -> Iterator[_Point[S]]:
+    """Each place from the base to the last mark and timer, in the order of time; the base itself is the first."""
+    point = _Point(history.base_at, Step(history.base, (), history.base_wake_at))
+    yield point
+    for mark in (*marks, None):
+        until = mark.at if mark else clock - SETTLE
+        while (due := point.step.wake_at) is not None and due <= until:
+            now = max(due, point.at or due)
+            step = detector.tick(rule, point.step.state, now)
+            found = tuple((finding, True) for finding in step.findings)
+            point = _Point(now, step, point.marks, point.findings + found)
+            yield point
+        if mark:
+            step = detector.step(rule, point.step.state, mark)
+            found = tuple((finding, False) for finding in step.findings)
+            point = _Point(mark.at, step, point.marks + 1, point.findings + found)
+            yield point
+
+
+def _settled(
+    findings: tuple[tuple[Finding, bool], ...], clock: datetime
+) -> tuple[tuple[Finding, ...], datetime | None]:
+    """The findings that may be told by `clock`, and the time of the first one that may not yet."""
+    for number, (finding, by_timer) in enumerate(findings):
+        if by_timer and finding.at + SETTLE > clock:
+            return tuple(one for one, _ in findings[:number]), finding.at
+    return tuple(one for one, _ in findings), None
+
+
+def _new_base(points: list[_Point[S]], marks: tuple[Mark, ...], clock: datetime) -> _Point[S]:
+    """The last place that no late line can come before, or that a storm leaves no room to wait for."""
+    cut = clock - LATENESS
+    if len(marks) > MOST_MARKS:
+        cut = max(cut, marks[-MOST_MARKS].at)
+    return next((point for point in reversed(points) if point.at is not None and point.at <= cut), points[0])
+
+
+def _news(
+    history: History[S], settled: tuple[Finding, ...], alarm: Alarm | None, clock: datetime
+) -> tuple[Finding, ...]:
+    """What of `settled` has not been told. Where a late mark has changed what was told, the finding that mends it."""
+    told = history.told
+    if len(settled) >= len(told) and all(type(a) is type(b) for a, b in zip(told, settled, strict=False)):
+        return settled[len(told) :]
+    was_on, is_on = _is_on(history, told), _is_on(history, settled)
+    if was_on and not is_on:
+        return (Cleared(clock, "a line that came late shows that it was not so", told[-1].alarm),)
+    if is_on and not was_on and alarm and alarm.last_at > told[-1].at:
+        return (Fired(alarm.last_at, alarm),)
+    return ()
+
+
+def _is_on(history: History[S], findings: tuple[Finding, ...]) -> bool:
+    return isinstance(findings[-1], Fired) if findings else history.base.alarm is not None

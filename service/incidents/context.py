@@ -1,0 +1,127 @@
+"""What an incident is told with: its evidence, the lines around the first of it, the release it follows, its diagnosis."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parsers.event import Event
+from service.detect.detector import EVIDENCE, Alarm
+from service.detect.rule import Rule
+from service.incidents.diagnosis import Said, apps_asked, diagnose
+from service.store import chunks, evidence
+from service.store.chunks import Place
+from service.store.leases import Lease
+from service.wire.event import event_json
+from service.wire.instant import instant
+from service.wire.line import ContextLineJson, context_json
+
+# A release this long before the first event is named as what it may follow from.
+RELEASE_BEFORE = timedelta(minutes=30)
+# Causes may lie this long before what they cause, and their lines may come this much later (clocks differ).
+CAUSE_BEFORE = timedelta(minutes=10)
+CLOCKS_DIFFER = timedelta(seconds=10)
+
+# The kinds that tell of causes. Router errors are symptoms, and many.
+TELLING = ("dyno_error", "dyno_state", "release", "promotion", "webauthn", "traceback")
+
+# An app's flag_prefix, by its name.
+FlagPrefix = Callable[[str], str]
+
+
+async def evidence_json(
+    conn: AsyncConnection, lease: Lease, alarm: Alarm, known: Mapping[UUID, Event]
+) -> list[dict[str, Any]]:
+    """The alarm's first event and its newest, oldest first, as JSON; those not `known` are read."""
+    ids = list(dict.fromkeys((alarm.first_event, *alarm.events[-EVIDENCE:])))
+    missing = [one for one in ids if one not in known]
+    read = await evidence.with_ids(conn, lease.app_id, missing, app=lease.app, environment=lease.environment)
+    found = {**known, **{event.id: event for event, _ in read if event.id}}
+    return [dict(event_json(found[one])) for one in ids if one in found]
+
+
+async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list[ContextLineJson]:
+    """The lines around an event, of the same dyno: 20 before and 20 after it."""
+    read = await evidence.with_ids(conn, lease.app_id, [first], app=lease.app, environment=lease.environment)
+    if not read:
+        return []
+    event, chunk_id = read[0]
+    lines = await chunks.around(
+        conn, lease.app_id, event.received_at, chunk_id, event.place, event.dyno or event.process
+    )
+    return context_json(lines, Place(event.received_at, chunk_id, event.place))
+
+
+async def release_before(conn: AsyncConnection, lease: Lease, alarm: Alarm) -> dict[str, Any] | None:
+    """The app's last release within 30 minutes before the first event: version, description, actor, when, and how long."""
+    events = await evidence.between(
+        conn, lease.app, since=alarm.first_at - RELEASE_BEFORE, until=alarm.first_at, kinds=("release",)
+    )
+    made = [event for event in events or () if event.fields.get("action") == "release"]
+    if not made:
+        return None
+    last = made[-1]
+    # A release makes two lines with the same timestamp in either order: what, and `Release vN created` (heroku.md §4).
+    what = [
+        one
+        for one in events or ()
+        if one.fields.get("action") != "release" and abs(one.ts - last.ts) <= timedelta(seconds=2)
+    ]
+    return {
+        "version": f"v{last.fields.get('version')}",
+        "description": what[-1].message if what else last.message,
+        "actor": last.fields.get("actor"),
+        "released_at": instant(last.ts),
+        "seconds_before": int((alarm.first_at - last.ts).total_seconds()),
+    }
+
+
+async def say(
+    conn: AsyncConnection,
+    lease: Lease,
+    rule: Rule,
+    subject: str,
+    alarm: Alarm,
+    shown: Sequence[Mapping[str, Any]],
+    flag_prefix: FlagPrefix,
+) -> Said:
+    """The incident's texts, from its evidence as JSON (`shown`) and what else was seen around it."""
+    values = _values(lease, subject, alarm, shown, flag_prefix)
+    seen: dict[str, list[Event] | None] = {}
+    # What has begun and not ended is told by what came since then: a config var set for the promotion before it proves nothing.
+    before = CLOCKS_DIFFER if rule.detector == "unfinished" else CAUSE_BEFORE
+    for app in apps_asked(rule, values):
+        seen[app] = await evidence.between(
+            conn,
+            app,
+            since=alarm.first_at - before,
+            until=max(alarm.since, alarm.last_at) + CLOCKS_DIFFER,
+            kinds=TELLING,
+        )
+    if rule.key == "process_type":  # what another process type did is not its cause
+        of_it = [one for one in seen.get(lease.app) or () if one.process_type in (None, subject)]
+        seen[lease.app] = of_it
+    return diagnose(rule, values, seen)
+
+
+def _values(
+    lease: Lease, subject: str, alarm: Alarm, shown: Sequence[Mapping[str, Any]], flag_prefix: FlagPrefix
+) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for event in shown:  # the first event that has a field says it
+        fields = {**event["fields"], **fields}
+    values = {
+        **fields,
+        "app": lease.app,
+        "environment": lease.environment,
+        "subject": subject,
+        "process_type": subject,
+        "count": alarm.count,
+    }
+    if "flag_key" in fields:
+        target = str(fields.get("target_app", lease.app))
+        values["target_app"] = target
+        values["flag_var"] = flag_prefix(target) + str(fields["flag_key"]).upper()
+    return values

@@ -1,0 +1,270 @@
+"""The worker's loop: an app's pending events are folded into findings, and findings into transitions of incidents.
+
+One batch of one app is one transaction: the new rule states, incidents, timeline and the removal of what was pending are
+committed together or not at all, so a worker may die anywhere. Who may fold an app is a lease; its token fences the commit.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parsers.event import Event
+from service.detect.app_fold import fold_each, marks_of
+from service.detect.crash_loop import Dynos
+from service.detect.detector import Cleared, Finding, Fired
+from service.detect.history import SETTLE, Folded, History
+from service.detect.rule import Rule
+from service.detect.rule_book import RuleBook
+from service.detect.threshold import Recent
+from service.detect.unfinished import Begun
+from service.errors import StoreAway
+from service.incidents import context, lifecycle
+from service.incidents.context import FlagPrefix
+from service.log import log
+from service.store import clocks, evidence, incidents, leases, pending, rule_states, transitions
+from service.store.clocks import SILENT, Clock
+from service.store.database import Database
+from service.store.ids import new_id
+from service.store.incidents import Incident
+from service.store.leases import Lease
+from service.store.rule_states import RuleState
+from service.store.wakeups import PENDING, listen
+from service.wire.incident import incident_json
+
+# A notification that is lost costs this at most; it is also how soon a timer that is due in silence is seen.
+POLL_SECONDS = 0.5
+# Chunks folded in one transaction: enough to catch up quickly, few enough that no app waits long behind another.
+BATCH_CHUNKS = 200
+APPS_PER_CLAIM = 16
+# How long to wait before trying again when the database is away.
+AWAY_SECONDS = 0.5
+
+_HISTORIES: dict[str, TypeAdapter[History[Any]]] = {
+    "threshold": TypeAdapter(History[Recent]),
+    "unfinished": TypeAdapter(History[Begun]),
+    "crash_loop": TypeAdapter(History[Dynos]),
+}
+
+
+class Watch:
+    """Folds the apps that it can get a lease of, until it is stopped."""
+
+    def __init__(self, db: Database, rules: RuleBook, flag_prefix: FlagPrefix, *, holder: str) -> None:
+        self._db = db
+        self._rules = rules
+        self._flag_prefix = flag_prefix
+        self._holder = holder
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. A database that is away is waited for."""
+        async with listen(self._db, PENDING) as woken:
+            started_at: datetime | None = None
+            while not stop.is_set():
+                woken.clear()
+                try:
+                    if started_at is None:
+                        async with self._db.read() as conn:
+                            started_at = await clocks.now(conn)
+                    busy = await self.turn(started_at)
+                except StoreAway as error:
+                    log.warning("watch.away", reason=str(error))
+                    await _first(stop.wait(), seconds=AWAY_SECONDS)
+                    continue
+                if not busy:
+                    await _first(woken.wait(), stop.wait(), seconds=POLL_SECONDS)
+            await self._leave()
+
+    async def turn(self, started_at: datetime) -> bool:
+        """One batch of each app that waits and can be had; whether there was any."""
+        async with self._db.begin() as conn:
+            claimed = await leases.claim(conn, holder=self._holder, started_at=started_at, most=APPS_PER_CLAIM)
+        for lease in claimed:
+            async with self._db.begin() as conn:
+                await self._fold_app(conn, lease, started_at=started_at, now=datetime.now(UTC))
+        return bool(claimed)
+
+    async def _leave(self) -> None:
+        try:
+            async with self._db.begin() as conn:
+                await leases.release_all(conn, holder=self._holder)
+        except StoreAway:
+            pass  # the deadline ends them
+
+    async def _fold_app(self, conn: AsyncConnection, lease: Lease, *, started_at: datetime, now: datetime) -> None:
+        if not await leases.fence(conn, lease):
+            return
+        rows = await pending.waiting(conn, lease.app_id, most=BATCH_CHUNKS)
+        before = await clocks.read(conn, lease.app_id)
+        events = await evidence.of_chunks(conn, lease.app_id, rows, app=lease.app, environment=lease.environment)
+        clock = _advance(before, rows, started_at=started_at, now=now)
+        if clock is None:
+            return
+        rules = self._rules.for_app(lease.app, lease.environment)
+        marks = marks_of(rules, events, before.newest_at if before else None)
+        stored = await rule_states.touched(conn, lease.app_id, list(marks), due_at=clock.newest_at - SETTLE)
+        by_name = {rule.name: rule for rule in rules}
+        histories = {
+            (one.rule, one.key): _HISTORIES[by_name[one.rule].detector].validate_python(one.state)
+            for one in stored
+            if one.rule in by_name
+        }
+        after = [RuleState(one.rule, one.key, None, None) for one in stored if one.rule not in by_name]
+        known = {event.id: event for event in events if event.id}
+        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at).items():
+            rule = by_name[name]
+            await self._record(conn, lease, rule, key, folded, known)
+            kept = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
+            after.append(RuleState(name, key, kept, folded.wake_at if kept else None))
+        wake_at = await rule_states.record(conn, lease.app_id, after)
+        await pending.remove(conn, lease.app_id, rows)
+        await clocks.record(conn, lease.app_id, clock, wake_at=wake_at)
+
+    async def _record(
+        self,
+        conn: AsyncConnection,
+        lease: Lease,
+        rule: Rule,
+        key: str,
+        folded: Folded[Any],
+        known: Mapping[UUID, Event],
+    ) -> None:
+        """What a fold has found, as incidents and their transitions."""
+        if not folded.news and folded.alarm is None:
+            return
+        incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
+        findings: Sequence[Finding] = folded.news
+        if not findings and folded.alarm and incident and incident.resolved_at:
+            # Somebody has resolved it, but it goes on.
+            findings = (Fired(folded.alarm.last_at, folded.alarm),)
+        for finding in findings:
+            if isinstance(finding, Fired):
+                incident = await self._fired(conn, lease, rule, key, incident, finding, known)
+            elif incident and incident.resolved_at is None:
+                incident = await self._cleared(conn, lease, incident, finding, known)
+        if incident and incident.resolved_at is None and folded.alarm:
+            after = lifecycle.seen(incident, folded.alarm)
+            if after != incident:
+                shown = await context.evidence_json(conn, lease, folded.alarm, known)
+                await incidents.replace_version(conn, replace(after, evidence=shown))
+
+    async def _fired(
+        self,
+        conn: AsyncConnection,
+        lease: Lease,
+        rule: Rule,
+        key: str,
+        incident: Incident | None,
+        fired: Fired,
+        known: Mapping[UUID, Event],
+    ) -> Incident | None:
+        step = lifecycle.on_fired(incident, fired)
+        if step is None:
+            return incident
+        shown = await context.evidence_json(conn, lease, fired.alarm, known)
+        said = await context.say(conn, lease, rule, key, fired.alarm, shown, self._flag_prefix)
+        texts: dict[str, Any] = {
+            "title": said.title,
+            "diagnosis": said.diagnosis,
+            "remedies": said.remedies,
+            "verify": said.verify,
+            "evidence": shown,
+        }
+        if step == lifecycle.OPENED or incident is None:
+            after = Incident(
+                id=new_id(),
+                app_id=lease.app_id,
+                app=lease.app,
+                environment=lease.environment,
+                version=1,
+                rule=rule.name,
+                subject=key,
+                severity=fired.alarm.severity,
+                status="open",
+                runbook=rule.runbook,
+                opened_at=fired.at,
+                last_seen_at=fired.alarm.last_at,
+                acknowledged_at=None,
+                escalated_at=None,
+                resolved_at=None,
+                count=fired.alarm.count,
+                release=await context.release_before(conn, lease, fired.alarm),
+                context=[dict(line) for line in await context.lines_around(conn, lease, fired.alarm.first_event)],
+                traceback=None,
+                **texts,
+            )
+            await incidents.insert_new(conn, after)
+        else:
+            change = lifecycle.reopened(incident, fired) if step == lifecycle.REOPENED else None
+            change = change or lifecycle.raised(incident, fired.alarm)
+            after = await _replaced(conn, replace(change, **texts))
+        await _tell(conn, after, step, at=fired.at)
+        return after
+
+    async def _cleared(
+        self,
+        conn: AsyncConnection,
+        lease: Lease,
+        incident: Incident,
+        cleared: Cleared,
+        known: Mapping[UUID, Event],
+    ) -> Incident:
+        shown = await context.evidence_json(conn, lease, cleared.alarm, known)
+        after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
+        after = await _replaced(conn, replace(after, evidence=shown))
+        await _tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
+        return after
+
+
+async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
+    after = await incidents.replace_version(conn, incident)
+    if after is None:  # a person was quicker: the batch is rolled back and folded again with what they did
+        raise StoreAway(f"incident {incident.id} was changed meanwhile")
+    return after
+
+
+async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: datetime, note: str | None = None) -> None:
+    await transitions.append(
+        conn,
+        app_id=incident.app_id,
+        incident_id=incident.id,
+        number=incident.version,
+        type=step,
+        at=at,
+        incident=dict(incident_json(incident)),
+        note=note,
+    )
+    log.info(
+        f"incident.{step}",
+        app=incident.app,
+        rule=incident.rule,
+        subject=incident.subject,
+        severity=incident.severity.label,
+        incident=str(incident.id),
+    )
+
+
+def _advance(
+    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime
+) -> Clock | None:
+    """The app's clock after `rows`; in silence it is the wall's. None for an app that never spoke."""
+    if rows:
+        newest = max(row.newest_at for row in rows)
+        heard = max(row.received_at for row in rows)
+        return Clock(max(newest, before.newest_at), max(heard, before.heard_at)) if before else Clock(newest, heard)
+    if before and max(before.heard_at, started_at) + SILENT <= now:
+        return Clock(max(before.newest_at, now), before.heard_at)
+    return before
+
+
+async def _first(*waits: Coroutine[Any, Any, Any], seconds: float) -> None:
+    """Until one of `waits` is over, or `seconds` have passed."""
+    tasks = [asyncio.ensure_future(one) for one in waits]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

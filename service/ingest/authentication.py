@@ -1,0 +1,96 @@
+"""Who posts: HTTP Basic credentials → the drain, the same answer for an unknown app and for a wrong secret."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+from service.errors import StoreAway
+from service.store import drains
+from service.store.database import Database
+from service.store.drains import DrainCredentials
+
+# A rotated or removed drain is known everywhere after this time.
+FRESH_SECONDS = 2.0
+# While the database is away, who was known this long ago is no stranger.
+STALE_SECONDS = 3600.0
+# Apps whose credentials are kept; beyond it the oldest go (strangers' guesses must not fill the memory).
+MOST_APPS = 10_000
+
+_APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NOBODY = hashlib.sha256(b"nobody").digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    credentials: list[DrainCredentials]
+    read_at: float
+
+
+class Authentication:
+    """Looks drains up, and keeps what it found for FRESH_SECONDS so that a busy drain costs no query per frame."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[_Known]] = {}
+
+    async def drain_of(self, authorization: str | None) -> DrainCredentials | None:
+        """The drain whose credentials the header holds; None for anybody else. Raises StoreAway where nobody can tell."""
+        app, secret = _basic(authorization)
+        if app is None:
+            return None
+        known = await self._credentials(app)
+        hashed = hashlib.sha256(secret).digest()
+        found = None
+        for one in known.credentials:  # all of them, so that the time tells nothing
+            if hmac.compare_digest(hashed, one.secret_hash):
+                found = one
+            in_overlap = one.previous_until is not None and one.previous_until > datetime.now(UTC)
+            if hmac.compare_digest(hashed, one.previous_hash or _NOBODY) and in_overlap:
+                found = found or one
+        if not known.credentials:
+            hmac.compare_digest(hashed, _NOBODY)
+        return found
+
+    async def _credentials(self, app: str) -> _Known:
+        known = self._known.get(app)
+        if known and monotonic() - known.read_at < FRESH_SECONDS:
+            return known
+        asking = self._asking.get(app)
+        if asking is None:
+            asking = self._asking[app] = asyncio.create_task(self._ask(app))
+            asking.add_done_callback(lambda _: self._asking.pop(app, None))
+        try:
+            return await asyncio.shield(asking)
+        except StoreAway:
+            if known and known.credentials and monotonic() - known.read_at < STALE_SECONDS:
+                return known
+            raise
+
+    async def _ask(self, app: str) -> _Known:
+        async with self._db.read() as conn:
+            known = _Known(await drains.find(conn, app), monotonic())
+        self._known.pop(app, None)
+        self._known[app] = known
+        if len(self._known) > MOST_APPS:
+            del self._known[next(iter(self._known))]
+        return known
+
+
+def _basic(authorization: str | None) -> tuple[str | None, bytes]:
+    """User name and password of a Basic header (RFC 7617 §2); (None, b"") for anything else."""
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None, b""
+    try:
+        user, colon, secret = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        app = user.decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return None, b""
+    return (app, secret) if colon and _APP_NAME.fullmatch(app) else (None, b"")

@@ -1,0 +1,247 @@
+"""Endpoints: add, list, test, rotate, disable, enable, remove; and what became of what they were sent.
+
+A secret is shown when it is made and never again, and the URL only as far as its host: what follows is often a secret too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from parsers.filters import FilterError, parse_filter
+from service.errors import Refused
+from service.notify.addresses import check_url, shown_url
+from service.notify.backoff import GIVE_UP_AFTER
+from service.notify.example import example
+from service.notify.formats import FORMATS
+from service.notify.notification import TEST, TYPES
+from service.notify.signature import OVERLAP, new_secret
+from service.store import clocks, deliveries, transitions
+from service.store import endpoints as store
+from service.store.database import Database
+from service.store.deliveries import Delivery
+from service.store.endpoints import EndpointRow
+from service.store.ids import new_id
+from service.store.pages import Key, Page
+
+_URL_LENGTH = 2048
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as people see it. `url` shows its host, and `/…` for what follows; `match` is filter text ("" for all),
+    `types` None for all; `disabled_reason` is None while it is enabled; a secret before the present one signs until
+    `previous_until` (None: there is none)."""
+
+    id: int
+    url: str
+    format: str
+    match: str
+    types: tuple[str, ...] | None
+    allow_private: bool
+    disabled_reason: str | None
+    previous_until: datetime | None
+    created_at: datetime
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is told of anything."""
+        return self.disabled_reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """An endpoint and its signing secret (`whsec_…`), which is shown only now."""
+
+    endpoint: Endpoint
+    secret: str = field(repr=False)
+
+
+async def add(
+    db: Database,
+    *,
+    url: str,
+    format: str = "standard",
+    match: str = "",
+    types: Sequence[str] | None = None,
+    allow_private: bool = False,
+) -> NewSecret:
+    """A new endpoint, told of what comes about from now on. Raises Refused (400) for a value that cannot be."""
+    if len(url) > _URL_LENGTH:
+        raise Refused(
+            400,
+            f"the URL has {len(url)} characters; expected at most {_URL_LENGTH}",
+            parameter="url",
+            expected=f"at most {_URL_LENGTH} characters",
+        )
+    check_url(url, allow_private=allow_private)
+    _check_word("format", format, tuple(FORMATS))
+    _check_match(match)
+    for wanted in types or ():
+        _check_word("types", wanted, TYPES)
+    if types is not None and not types:
+        raise Refused(
+            400,
+            "types is an empty list, and such an endpoint is told nothing; expected at least one type, or null for all",
+            parameter="types",
+            expected=f"null, or some of {', '.join(TYPES)}",
+        )
+    secret = new_secret()
+    async with db.begin() as conn:
+        added = await store.add(
+            conn, url=url, secret=secret, format=format, match=match, types=types, allow_private=allow_private
+        )
+    return NewSecret(_endpoint(added), secret)
+
+
+async def listed(db: Database) -> list[Endpoint]:
+    """All endpoints that were not removed, oldest first."""
+    async with db.read() as conn:
+        return [_endpoint(row) for row in await store.listed(conn)]
+
+
+async def one(db: Database, endpoint_id: int) -> Endpoint:
+    """That endpoint. Raises Refused (404) where there is none."""
+    async with db.read() as conn:
+        return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
+
+
+async def test(db: Database, endpoint_id: int, *, public_url: str) -> Delivery:
+    """Queues a made-up incident for the endpoint, marked as a test, through the same format and the same client as all others.
+
+    Raises Refused: 404 where there is no such endpoint, 409 where it is disabled.
+    """
+    async with db.begin() as conn:
+        row = _found(await store.one(conn, endpoint_id), endpoint_id)
+        if row.disabled_reason is not None:
+            raise Refused(
+                409, f"webhook {endpoint_id} is disabled ({row.disabled_reason}); enable it first, then test it"
+            )
+        now = await clocks.now(conn)
+        id = new_id()
+        await deliveries.enqueue(
+            conn,
+            id=id,
+            endpoint_id=endpoint_id,
+            type=TEST,
+            payload=FORMATS[row.format](example(now, public_url)),
+            now=now,
+            give_up_at=now + GIVE_UP_AFTER,
+        )
+        await transitions.wake(conn)
+        return _found_delivery(await deliveries.one(conn, id), id)
+
+
+async def rotate(db: Database, endpoint_id: int) -> NewSecret:
+    """The endpoint with a new secret; the one before signs beside it for 24 h more. Raises Refused (404) where there is no
+    such endpoint."""
+    secret = new_secret()
+    async with db.begin() as conn:
+        until = await clocks.now(conn) + OVERLAP
+        await store.replace_secret(conn, endpoint_id, secret=secret, previous_until=until)
+        return NewSecret(_endpoint(_found(await store.one(conn, endpoint_id), endpoint_id)), secret)
+
+
+async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by hand") -> Endpoint:
+    """The endpoint, told of nothing any more until it is enabled; what was still owed to it is dead. One that is disabled
+    keeps its reason. Raises Refused (404) where there is no such endpoint."""
+    async with db.begin() as conn:
+        await store.disable(conn, endpoint_id, reason=reason[:_REASON_LENGTH])
+        return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
+
+
+async def enable(db: Database, endpoint_id: int) -> Endpoint:
+    """The endpoint, told again of what comes about from now on. Raises Refused (404) where there is no such endpoint."""
+    async with db.begin() as conn:
+        await store.enable(conn, endpoint_id)
+        return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
+
+
+async def remove(db: Database, endpoint_id: int) -> None:
+    """Nothing is sent there any more, and its URL and secrets are forgotten. Raises Refused (404) where there is no such
+    endpoint."""
+    async with db.begin() as conn:
+        if not await store.remove(conn, endpoint_id):
+            _found(None, endpoint_id)
+
+
+async def deliveries_of(
+    db: Database, endpoint_id: int, *, limit: int = 100, after: Key | None = None
+) -> Page[Delivery]:
+    """A page of what the endpoint was sent or is owed, newest first, with every attempt. Raises Refused (404) where there is no
+    such endpoint."""
+    async with db.read() as conn:
+        _found(await store.one(conn, endpoint_id), endpoint_id)
+        return await deliveries.of_endpoint(conn, endpoint_id, limit=limit, after=after)
+
+
+async def redeliver(db: Database, delivery_id: UUID) -> Delivery:
+    """The delivery, queued once more under the same webhook-id, for 24 h from now.
+
+    Raises Refused: 404 where there is no such delivery, 409 where it is on its way already, was superseded, or its endpoint is
+    disabled or removed.
+    """
+    async with db.begin() as conn:
+        before = _found_delivery(await deliveries.one(conn, delivery_id), delivery_id)
+        row = await store.one(conn, before.endpoint_id)
+        if row is None or row.disabled_reason is not None:
+            state = "removed" if row is None else f"disabled ({row.disabled_reason})"
+            raise Refused(
+                409, f"webhook {before.endpoint_id} is {state}; a delivery can be sent again to one that is enabled"
+            )
+        now = await clocks.now(conn)
+        if not await deliveries.send_again(conn, delivery_id, now=now, give_up_at=now + GIVE_UP_AFTER):
+            raise Refused(
+                409,
+                f"delivery {delivery_id} is {before.status}; expected one that is delivered or dead, to send it again",
+            )
+        await transitions.wake(conn)
+        return _found_delivery(await deliveries.one(conn, delivery_id), delivery_id)
+
+
+def _check_word(parameter: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        expected = f"{'one' if parameter == 'format' else 'some'} of {', '.join(known)}"
+        raise Refused(
+            400, f"{parameter} holds {value[:80]!r}; expected {expected}", parameter=parameter, expected=expected
+        )
+
+
+def _check_match(text: str) -> None:
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        raise Refused(
+            400,
+            f"match is wrong at column {error.column}: expected {error.expected}",
+            parameter="match",
+            column=error.column,
+            expected=error.expected,
+        ) from error
+
+
+def _found(row: EndpointRow | None, endpoint_id: int) -> EndpointRow:
+    if row is None:
+        raise Refused(404, f"there is no webhook {endpoint_id}, or none any more")
+    return row
+
+
+def _found_delivery(delivery: Delivery | None, delivery_id: UUID) -> Delivery:
+    if delivery is None:
+        raise Refused(404, f"there is no delivery {delivery_id}")
+    return delivery
+
+
+def _endpoint(row: EndpointRow) -> Endpoint:
+    return Endpoint(
+        id=row.id,
+        url=shown_url(row.url),
+        format=row.format,
+        match=row.match,
+        types=row.types,
+        allow_private=row.allow_private,
+        disabled_reason=row.disabled_reason,
+        previous_until=row.previous_until if row.previous_secret is not None else None,
+        created_at=row.created_at,
+    )

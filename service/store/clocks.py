@@ -1,0 +1,41 @@
+"""Each app's clock: the newest event time folded, when lines were last heard, and the earliest timer on it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.tables import clocks
+
+# Without a line for this long the wall clock stands in for the newest event time (DESIGN section 5).
+SILENT_SECONDS = 10
+SILENT = timedelta(seconds=SILENT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`newest_at` on the events' time, `heard_at` on the wall's."""
+
+    newest_at: datetime
+    heard_at: datetime
+
+
+async def read(conn: AsyncConnection, app_id: int) -> Clock | None:
+    """The app's clock; None for an app that never spoke."""
+    row = (await conn.execute(select(clocks).where(clocks.c.app_id == app_id))).one_or_none()
+    return Clock(row.newest_at, row.heard_at) if row else None
+
+
+async def record(conn: AsyncConnection, app_id: int, clock: Clock, *, wake_at: datetime | None) -> None:
+    """Sets the app's clock and its earliest timer."""
+    values = {"newest_at": clock.newest_at, "heard_at": clock.heard_at, "wake_at": wake_at}
+    statement = insert(clocks).values(app_id=app_id, **values)
+    await conn.execute(statement.on_conflict_do_update(index_elements=["app_id"], set_=values))
+
+
+async def now(conn: AsyncConnection) -> datetime:
+    """The database's clock."""
+    at: datetime = (await conn.execute(select(func.clock_timestamp()))).scalar_one()
+    return at

@@ -1,0 +1,88 @@
+"""Events as the worker asks for them: those of chunks, those with certain ids, those around a time."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parsers.event import Event, Severity
+from service.store.ids import made_at
+from service.store.pending import Pending
+from service.store.tables import apps, events
+
+
+def read_event(row: Row[Any], *, app: str, environment: str) -> Event:
+    """The event that a row of `events` keeps."""
+    return Event(
+        ts=row.ts,
+        received_at=row.received_at,
+        app=app,
+        environment=environment,
+        source=row.source,
+        process=row.process,
+        dyno=row.dyno,
+        kind=row.kind,
+        code=row.code,
+        severity=Severity(row.severity),
+        message=row.message,
+        fields=row.fields,
+        flags=tuple(row.flags),
+        place=row.place,
+        id=row.id,
+    )
+
+
+async def of_chunks(
+    conn: AsyncConnection, app_id: int, rows: Sequence[Pending], *, app: str, environment: str
+) -> list[Event]:
+    """The events of the chunks that `rows` name, by receipt."""
+    times = [row.received_at for row in rows if row.events]
+    if not times:
+        return []
+    found = await conn.execute(
+        select(events)
+        .where(
+            events.c.app_id == app_id,
+            events.c.received_at.between(min(times), max(times)),
+            events.c.chunk_id.in_([row.chunk_id for row in rows if row.events]),
+        )
+        .order_by(events.c.received_at, events.c.id)
+    )
+    return [read_event(row, app=app, environment=environment) for row in found]
+
+
+async def with_ids(
+    conn: AsyncConnection, app_id: int, ids: Collection[UUID], *, app: str, environment: str
+) -> list[tuple[Event, UUID]]:
+    """The events with these ids, each with the id of its chunk."""
+    if not ids:
+        return []
+    # An id is made at receipt and tells the time to the millisecond: only the partitions around it are read.
+    times = [made_at(one) for one in ids]
+    found = await conn.execute(
+        select(events).where(
+            events.c.app_id == app_id,
+            events.c.received_at.between(min(times) - timedelta(seconds=1), max(times) + timedelta(seconds=1)),
+            events.c.id.in_(ids),
+        )
+    )
+    return [(read_event(row, app=app, environment=environment), row.chunk_id) for row in found]
+
+
+async def between(
+    conn: AsyncConnection, app_name: str, *, since: datetime, until: datetime, kinds: Sequence[str], most: int = 1000
+) -> list[Event] | None:
+    """Events of `kinds` of an app with times in [since, until], oldest first; None where no such app has a drain here."""
+    app = (await conn.execute(select(apps).where(apps.c.name == app_name))).one_or_none()
+    if app is None:
+        return None
+    found = await conn.execute(
+        select(events)
+        .where(events.c.app_id == app.id, events.c.ts.between(since, until), events.c.kind.in_(kinds))
+        .order_by(events.c.ts, events.c.id)
+        .limit(most)
+    )
+    return [read_event(row, app=app.name, environment=app.environment) for row in found]

@@ -1,0 +1,135 @@
+"""Incidents: one occurrence of a rule at a subject, with all that is known of it. Each change makes a new version."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, and_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parsers.event import Severity
+from service.store.tables import apps, incidents
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A row of `incidents` with its app's name and environment. JSON parts are as they go out."""
+
+    id: UUID
+    app_id: int
+    app: str
+    environment: str
+    version: int
+    rule: str
+    subject: str
+    severity: Severity
+    status: str
+    title: str
+    diagnosis: str
+    remedies: list[str]
+    verify: str
+    runbook: str | None
+    opened_at: datetime
+    last_seen_at: datetime
+    acknowledged_at: datetime | None
+    escalated_at: datetime | None
+    resolved_at: datetime | None
+    count: int
+    release: Mapping[str, Any] | None
+    evidence: list[dict[str, Any]]
+    context: list[dict[str, Any]]
+    traceback: list[str] | None
+
+    @property
+    def key(self) -> str:
+        """What names it outside, through reopenings too."""
+        return f"{self.rule}/{self.app}/{self.subject}"
+
+
+def _read(row: Row[Any]) -> Incident:
+    fields = dict(row._mapping)
+    return Incident(**{**fields, "severity": Severity(fields["severity"])})
+
+
+def _select() -> Select[Any]:
+    return select(incidents, apps.c.name.label("app"), apps.c.environment).join(apps, apps.c.id == incidents.c.app_id)
+
+
+async def newest(conn: AsyncConnection, app_id: int, *, rule: str, subject: str) -> Incident | None:
+    """The one that is ongoing, else the one that was resolved last."""
+    found = await conn.execute(
+        _select()
+        .where(incidents.c.app_id == app_id, incidents.c.rule == rule, incidents.c.subject == subject)
+        .order_by(incidents.c.resolved_at.desc().nulls_first(), incidents.c.opened_at.desc())
+        .limit(1)
+    )
+    row = found.one_or_none()
+    return _read(row) if row else None
+
+
+async def insert_new(conn: AsyncConnection, incident: Incident) -> None:
+    """Keeps a new incident."""
+    await conn.execute(insert(incidents).values(_columns(incident)))
+
+
+async def replace_version(conn: AsyncConnection, incident: Incident) -> Incident | None:
+    """Writes `incident` over its stored version and gives the next one; None if another has come in between."""
+    after = replace(incident, version=incident.version + 1)
+    written = await conn.execute(
+        update(incidents)
+        .where(
+            incidents.c.app_id == incident.app_id,
+            incidents.c.id == incident.id,
+            incidents.c.version == incident.version,
+        )
+        .values(_columns(after))
+    )
+    return after if written.rowcount == 1 else None
+
+
+def _columns(incident: Incident) -> dict[str, Any]:
+    columns = asdict(incident)
+    del columns["app"], columns["environment"]
+    return {**columns, "severity": int(incident.severity)}
+
+
+async def one(conn: AsyncConnection, incident_id: UUID) -> Incident | None:
+    """The incident with this id."""
+    row = (await conn.execute(_select().where(incidents.c.id == incident_id))).one_or_none()
+    return _read(row) if row else None
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    app: str | None = None,
+    environment: str | None = None,
+    rule: str | None = None,
+    status: str | None = None,
+    severity: Severity | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> list[Incident]:
+    """Incidents that began in [since, until), newest first, from behind `before` (opened_at, id) on.
+
+    `severity` is the least that is wanted.
+    """
+    equal = {apps.c.name: app, apps.c.environment: environment, incidents.c.rule: rule, incidents.c.status: status}
+    wanted = [column == value for column, value in equal.items() if value is not None]
+    if severity is not None:
+        wanted.append(incidents.c.severity >= int(severity))
+    if since is not None:
+        wanted.append(incidents.c.opened_at >= since)
+    if until is not None:
+        wanted.append(incidents.c.opened_at < until)
+    if before is not None:
+        wanted.append(tuple_(incidents.c.opened_at, incidents.c.id) < before)
+    found = await conn.execute(
+        _select().where(and_(True, *wanted)).order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)
+    )
+    return [_read(row) for row in found]

@@ -1,0 +1,78 @@
+"""A worker's turn at an app: a row with a deadline by the database's clock and a token that fences the commit.
+
+No session locks: they do not survive PgBouncer's transaction mode, and a worker that hangs would hold them for ever.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.clocks import SILENT_SECONDS
+
+# A dead worker's apps are free after this time (DESIGN section 5: within 5 s, a poll included).
+LEASE_SECONDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to fold one app, as long as its `token` is the app's newest."""
+
+    app_id: int
+    app: str
+    environment: str
+    holder: str
+    token: int
+
+
+_CLAIM = text(
+    f"""
+    with due as (
+        select app_id from (select distinct app_id from pending) as waiting
+        union
+        select app_id from clocks
+        where wake_at <= now() - interval '{SILENT_SECONDS} seconds'
+          and greatest(heard_at, :started_at) <= now() - interval '{SILENT_SECONDS} seconds'
+    ), claimed as (
+        insert into leases as held (app_id, holder, token, expires_at)
+        select due.app_id, :holder, 1, now() + interval '{LEASE_SECONDS} seconds' from due
+        left join leases as taken on taken.app_id = due.app_id
+        where taken.app_id is null or taken.holder = :holder or taken.expires_at < now()
+        order by due.app_id limit :most
+        on conflict (app_id) do update
+        set holder = excluded.holder, expires_at = excluded.expires_at,
+            token = held.token + case when held.holder = excluded.holder then 0 else 1 end
+        where held.holder = excluded.holder or held.expires_at < now()
+        returning app_id, token
+    )
+    select claimed.app_id, apps.name, apps.environment, claimed.token
+    from claimed join apps on apps.id = claimed.app_id order by claimed.app_id
+    """  # noqa: S608 - the only values in it are the numbers above
+)
+
+
+async def claim(conn: AsyncConnection, *, holder: str, started_at: datetime, most: int) -> list[Lease]:
+    """Turns at up to `most` apps that have something to fold: lines that wait, or a timer that is due in silence.
+
+    `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence.
+    """
+    rows = await conn.execute(_CLAIM, {"holder": holder, "started_at": started_at, "most": most})
+    return [Lease(row.app_id, row.name, row.environment, holder, row.token) for row in rows]
+
+
+async def fence(conn: AsyncConnection, lease: Lease) -> bool:
+    """Whether `lease` still holds; if so nobody else can take it before this transaction ends, and it is prolonged."""
+    held = await conn.execute(
+        text(
+            f"""update leases set expires_at = now() + interval '{LEASE_SECONDS} seconds'
+            where app_id = :app_id and holder = :holder and token = :token"""  # noqa: S608
+        ),
+        {"app_id": lease.app_id, "holder": lease.holder, "token": lease.token},
+    )
+    return held.rowcount == 1
+
+
+async def release_all(conn: AsyncConnection, *, holder: str) -> None:
+    """Ends every turn of `holder`, so that another need not wait for the deadline."""
+    await conn.execute(text("update leases set expires_at = now() where holder = :holder"), {"holder": holder})

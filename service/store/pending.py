@@ -1,0 +1,35 @@
+"""What is stored and not yet folded: a row for each chunk, removed by the transaction that folds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.tables import pending
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One chunk's worth of events; `newest_at` is the newest time at which one of its lines counts."""
+
+    chunk_id: UUID
+    received_at: datetime
+    newest_at: datetime
+    events: int
+
+
+async def waiting(conn: AsyncConnection, app_id: int, *, most: int) -> list[Pending]:
+    """The app's oldest rows, by receipt."""
+    rows = await conn.execute(
+        select(pending).where(pending.c.app_id == app_id).order_by(pending.c.chunk_id).limit(most)
+    )
+    return [Pending(row.chunk_id, row.received_at, row.newest_at, row.events) for row in rows]
+
+
+async def remove(conn: AsyncConnection, app_id: int, rows: Sequence[Pending]) -> None:
+    """Ends the waiting of `rows`."""
+    ids = [row.chunk_id for row in rows]
+    await conn.execute(delete(pending).where(pending.c.app_id == app_id, pending.c.chunk_id.in_(ids)))

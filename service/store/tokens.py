@@ -1,0 +1,63 @@
+"""API tokens, as hashes; a revoked one keeps its row, since it tells who could once do what."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.tables import tokens
+
+# A token's last use is written down once a minute, not with each of its requests.
+USE_NOTED_EACH = timedelta(minutes=1)
+
+_COLUMNS = (tokens.c.id, tokens.c.name, tokens.c.scope, tokens.c.created_at, tokens.c.used_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as people see it. `used_at` is exact to a minute; None: never used."""
+
+    id: int
+    name: str
+    scope: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+async def create(conn: AsyncConnection, *, name: str, scope: str, token_hash: bytes) -> Token:
+    """A new token."""
+    values = {"name": name, "scope": scope, "token_hash": token_hash}
+    return _token((await conn.execute(insert(tokens).values(values).returning(*_COLUMNS))).one())
+
+
+async def by_hash(conn: AsyncConnection, token_hash: bytes) -> Token | None:
+    """The token with that hash; None where there is none, or none any more."""
+    query = select(*_COLUMNS).where(tokens.c.token_hash == token_hash, tokens.c.revoked_at.is_(None))
+    row = (await conn.execute(query)).one_or_none()
+    return _token(row) if row else None
+
+
+async def note_use(conn: AsyncConnection, token_id: int) -> None:
+    """The token was used just now."""
+    stale = or_(tokens.c.used_at.is_(None), tokens.c.used_at < func.now() - USE_NOTED_EACH)
+    await conn.execute(update(tokens).where(tokens.c.id == token_id, stale).values(used_at=func.now()))
+
+
+async def listed(conn: AsyncConnection) -> list[Token]:
+    """All tokens that are valid, oldest first."""
+    query = select(*_COLUMNS).where(tokens.c.revoked_at.is_(None)).order_by(tokens.c.id)
+    return [_token(row) for row in await conn.execute(query)]
+
+
+async def revoke(conn: AsyncConnection, token_id: int) -> bool:
+    """The token is valid no more. False where there was no such token."""
+    revoked = await conn.execute(
+        update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=func.now())
+    )
+    return revoked.rowcount == 1
+
+
+def _token(row: Any) -> Token:
+    return Token(row.id, row.name, row.scope, row.created_at, row.used_at)

@@ -1,0 +1,136 @@
+"""The steps of incidents' lives: their timeline, and the outbox from which notifications are made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, func, insert, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.tables import transitions as table
+from service.store.wakeups import DELIVERIES
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step: `number` counts from 1 within its incident, `at` is events' time, `made_at` when it was committed, `actor`
+    who did it (None: drainwatch), `incident` the incident's JSON as it was then."""
+
+    app_id: int
+    incident_id: UUID
+    number: int
+    type: str
+    at: datetime
+    made_at: datetime
+    actor: str | None
+    note: str | None
+    incident: Mapping[str, Any]
+
+
+async def append(
+    conn: AsyncConnection,
+    *,
+    app_id: int,
+    incident_id: UUID,
+    number: int,
+    type: str,
+    at: datetime,
+    incident: Mapping[str, Any],
+    actor: str | None = None,
+    note: str | None = None,
+) -> None:
+    """Adds a step; whoever tells of it is woken when the transaction commits. A number that is there already is a
+    violation of the primary key."""
+    await conn.execute(
+        insert(table).values(
+            app_id=app_id,
+            incident_id=incident_id,
+            number=number,
+            type=type,
+            at=at,
+            actor=actor,
+            note=note,
+            incident=dict(incident),
+        )
+    )
+    await wake(conn)
+
+
+async def wake(conn: AsyncConnection) -> None:
+    """Wakes whoever makes and sends deliveries, when the transaction commits; once, however often it is called in it."""
+    await conn.execute(text("select pg_notify(:channel, '')"), {"channel": DELIVERIES})
+
+
+async def owed(conn: AsyncConnection, *, limit: int) -> list[Transition]:
+    """The steps of up to `limit` incidents that were not fanned out yet, locked until the transaction ends: first come first
+    served, an incident's own in order. What another transaction holds is left out, with all that follows it."""
+    earlier = table.alias("earlier")
+    # An incident's first owed step stands for all of them: who holds it holds the incident, so that a resolution is never
+    # fanned out before, or beside, the opening that it belongs to.
+    first = (
+        select(table.c.app_id, table.c.incident_id)
+        .where(
+            table.c.fanned_out_at.is_(None),
+            ~select(1)
+            .where(
+                earlier.c.app_id == table.c.app_id,
+                earlier.c.incident_id == table.c.incident_id,
+                earlier.c.number < table.c.number,
+                earlier.c.fanned_out_at.is_(None),
+            )
+            .exists(),
+        )
+        .order_by(table.c.made_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    held = [tuple(row) for row in await conn.execute(first)]
+    if not held:
+        return []
+    # A statement of its own, for a younger snapshot: it sees what was committed while the locks were taken.
+    steps = (
+        select(table)
+        .where(
+            table.c.fanned_out_at.is_(None),
+            tuple_(table.c.app_id, table.c.incident_id).in_(held),
+        )
+        .order_by(table.c.made_at, table.c.incident_id, table.c.number)
+        .with_for_update()
+    )
+    return [_transition(row) for row in await conn.execute(steps)]
+
+
+async def fanned_out(conn: AsyncConnection, steps: Sequence[Transition]) -> None:
+    """Marks `steps` as fanned out: their deliveries are in this transaction."""
+    for step in steps:
+        await conn.execute(
+            update(table)
+            .where(
+                table.c.app_id == step.app_id,
+                table.c.incident_id == step.incident_id,
+                table.c.number == step.number,
+            )
+            .values(fanned_out_at=func.now())
+        )
+
+
+async def timeline(conn: AsyncConnection, *, app_id: int, incident_id: UUID) -> list[Transition]:
+    """All steps of one incident, the first one first."""
+    steps = select(table).where(table.c.app_id == app_id, table.c.incident_id == incident_id).order_by(table.c.number)
+    return [_transition(row) for row in await conn.execute(steps)]
+
+
+def _transition(row: Row[Any]) -> Transition:
+    return Transition(
+        app_id=row.app_id,
+        incident_id=row.incident_id,
+        number=row.number,
+        type=row.type,
+        at=row.at,
+        made_at=row.made_at,
+        actor=row.actor,
+        note=row.note,
+        incident=row.incident,
+    )

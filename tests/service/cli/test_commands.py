@@ -1,0 +1,129 @@
+import subprocess
+import sys
+from time import monotonic
+
+import pytest
+
+from keeping import keep
+from service.store.database import Database
+from vocabulary import router_line
+
+from .conftest import Run
+
+
+async def test_a_drain_is_added_listed_rotated_and_removed(here: Run) -> None:
+    added = await here("drain", "add", "raxx-api-prod", "--environment", "production")
+    listed = await here("drain", "list")
+    rotated = await here("drain", "rotate", "1", "--json")
+    removed = await here("drain", "remove", "1")
+
+    assert added.out.startswith("heroku drains:add http://raxx-api-prod:")
+    assert added.out.endswith("/drain -a raxx-api-prod\n")
+    assert "shown only now" in added.err
+    assert listed.out.splitlines()[1].split()[:3] == ["1", "raxx-api-prod", "production"]
+    assert len(rotated.json()["secret"]) == 32
+    assert [one.status for one in (added, listed, rotated, removed)] == [0, 0, 0, 0]
+    assert "no drains yet" in (await here("drain", "list")).out
+
+
+async def test_a_token_stands_alone_on_standard_output(here: Run) -> None:
+    made = await here("token", "create", "--scope", "read", "--name", "grafana")
+
+    assert made.out.startswith("dw_")
+    assert len(made.out.split()) == 1
+    assert [one["name"] for one in (await here("token", "list", "--json")).json()["items"]] == ["grafana"]
+    assert (await here("token", "revoke", "1")).status == 0
+    assert "no tokens yet" in (await here("token", "list")).out
+
+
+async def test_a_webhook_is_added_tried_listed_rotated_and_removed(here: Run) -> None:
+    added = await here("webhook", "add", "https://hooks.example.com/x", "--match", "severity>=error")
+    tried = await here("webhook", "test", "1", "--json")
+    deliveries = await here("webhook", "deliveries", "1")
+    rotated = await here("webhook", "rotate", "1")
+    listed = await here("webhook", "list")
+    removed = await here("webhook", "remove", "1")
+
+    assert added.out.startswith("whsec_")
+    assert tried.json()["webhook_id"] in deliveries.out
+    assert "webhook.test" in deliveries.out
+    assert rotated.out.startswith("whsec_")
+    assert "severity>=error" in listed.out
+    assert [one.status for one in (added, tried, deliveries, rotated, listed, removed)] == [0] * 6
+
+
+async def test_errors_are_a_table_for_people_and_the_apis_answer_for_programs(here: Run, emptied_url: str) -> None:
+    db = Database.open(emptied_url)
+    await keep(db, "shop", router_line(code="H12", path="/api/\x1b[2J", service="30001ms"))
+    await db.close()
+
+    shown = await here("errors", "--app", "shop")
+    answered = await here("errors", "--json")
+
+    assert "H12" in shown.out
+    assert "Request timeout GET /api/·[2J 503 30001 ms" in shown.out
+    assert answered.json()["items"][0]["code"] == "H12"
+    assert (await here("errors", "--since", "yesterday")).status == 1
+    assert "no errors" in (await here("errors", "--code", "R14")).out
+
+
+async def test_what_the_api_refuses_is_one_line_and_status_1(here: Run) -> None:
+    for arguments, reason in (
+        (("drain", "add", "Shop", "--environment", "production"), "app is 'Shop'; expected an app's name"),
+        (("drain", "rotate", "7"), "there is no drain 7"),
+        (("webhook", "add", "http://127.0.0.1/"), "private"),
+        (("errors", "--since", "x"), "since is 'x'; expected an RFC 3339 time"),
+        (("incidents", "../x"), "there is nothing at"),
+        (("ack", "00000000-0000-7000-8000-000000000000"), "there is no incident"),
+    ):
+        ran = await here(*arguments)
+        assert (ran.status, ran.out, ran.err.count("\n")) == (1, "", 1), ran.err
+        assert ran.err.startswith("drainwatch: ")
+        assert reason in ran.err
+
+
+async def test_a_wrong_use_is_one_line_and_status_2(run: Run) -> None:
+    for arguments in (("nope",), ("drain", "add"), ("drain", "rotate", "x"), ("errors", "--limit", "0"), ("--nope",)):
+        ran = await run(*arguments)
+        assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1), ran.err
+        assert "--help" in ran.err
+
+
+async def test_a_wrong_setting_is_one_line_and_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value, command in (
+        ("PORT", "x", ("serve",)),
+        ("PORT", "x", ("drain", "list")),
+        ("DRAINWATCH_URL", "example.com", ("drain", "list")),
+        ("DRAINWATCH_URL", "http://127.0.0.1:1", ("drain", "list")),
+        ("DATABASE_URL", "mysql://x", ("migrate",)),
+        ("DATABASE_URL", "postgres://127.0.0.1:1/x", ("migrate",)),
+    ):
+        with monkeypatch.context() as given:
+            given.setenv(name, value)
+            ran = await run(*command)
+        assert (ran.status, ran.out) == (1, ""), (name, ran)
+        said = [line for line in ran.err.splitlines() if line.startswith("drainwatch: ")]
+        assert len(said) == 1
+        assert name in said[0] or "127.0.0.1:1" in said[0]
+
+
+async def test_with_a_url_and_no_token_the_one_that_serve_left_is_used(
+    there: Run, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DRAINWATCH_TOKEN")
+    refused = await there("drain", "list")
+    (home / "admin-token").write_text("dw_admin_of_the_service\n")  # type: ignore[operator]
+    listed = await there("drain", "list")
+
+    assert (refused.status, "DRAINWATCH_TOKEN is not set" in refused.err) == (1, True)
+    assert listed.status == 0
+
+
+def test_help_is_there_at_once() -> None:
+    began = monotonic()
+    ran = subprocess.run([sys.executable, "-c", "from service.cli import main; main()", "--help"], capture_output=True)
+
+    assert ran.returncode == 0
+    assert b"replay" in ran.stdout
+    # 0.13 s on an idle machine; what would make it slow is an import, and takes a second.
+    assert monotonic() - began < 0.5

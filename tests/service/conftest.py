@@ -1,0 +1,40 @@
+"""A database that the tests at the edges share: emptying it takes a tenth of what making one takes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest_asyncio
+from sqlalchemy import text
+
+from service.store.database import Database
+from service.store.tables import metadata
+
+NAME = "emptied_for_each_test"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_url(embedded_server: Any) -> AsyncIterator[str]:
+    """The URL of one database for the whole session, on the wheel's server."""
+    conn = await asyncpg.connect(embedded_server.url("postgres"))
+    try:
+        await conn.execute(f"create database {NAME} template {embedded_server.template}")
+        yield embedded_server.url(NAME)
+        await conn.execute(f"drop database {NAME} with (force)")
+    finally:
+        await conn.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def emptied_url(shared_url: str) -> AsyncIterator[str]:
+    """The same, with no rows in it and all numbers beginning at 1."""
+    yield shared_url
+    db = Database.open(shared_url)
+    async with db.begin() as conn:
+        for table in reversed(metadata.sorted_tables):
+            await conn.execute(table.delete())
+        for table in metadata.sorted_tables:
+            for column in table.columns:
+                if column.identity is not None:
+                    await conn.execute(text(f"alter table {table.name} alter column {column.name} restart"))
+    await db.close()

@@ -1,0 +1,237 @@
+"""Lines come late, unordered and in any batches; what is found depends on none of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from folding import batch_of, events_of, found, promotion, rule_named, shop, starting
+from parsers.event import Event
+from service.detect.app_fold import marks_of
+from service.detect.backtest import Batch, Occurrence, backtest
+from service.detect.crash_loop import Dynos
+from service.detect.history import LATENESS, MOST_MARKS, SETTLE, History, fold
+from service.detect.rule import DETECTORS, Rule
+from service.detect.threshold import Recent
+from service.detect.unfinished import Begun
+from vocabulary import NOON, boot_timeout, crash, router_line, seconds_after, state, up
+
+HISTORIES: dict[str, TypeAdapter[Any]] = {
+    "threshold": TypeAdapter(History[Recent]),
+    "unfinished": TypeAdapter(History[Begun]),
+    "crash_loop": TypeAdapter(History[Dynos]),
+}
+
+PAYMENTS: dict[str, Any] = {
+    "name": "declined",
+    "detector": "threshold",
+    "match": "kind:shop result:declined",
+    "levels": [{"count": 2, "severity": "warning"}, {"count": 4, "severity": "critical"}],
+    "within": "3m",
+    "quiet": "4m",
+    "title": "declined",
+    "diagnosis": "declined",
+}
+RULES = [
+    rule_named("crash_loop"),
+    rule_named("boot_timeout"),
+    rule_named("stuck_promotion"),
+    rule_named("promotion_failed"),
+    rule_named("declined", PAYMENTS),
+    rule_named("declined", {**PAYMENTS, "recovers": {"match": "kind:shop result:paid", "count": 2}}),
+    rule_named("declined", {**PAYMENTS, "distinct": "minute", "quiet_below": 0.9}),
+]
+
+
+def _line(what: str, dyno: str, ts: datetime) -> bytes:
+    match what:
+        case "crashed":
+            return crash(dyno, ts, before="starting")
+        case "starting":
+            return starting(dyno, ts)
+        case "up":
+            return up(dyno, ts)
+        case "down":
+            return state(dyno, "up", "down", ts)
+        case "R10":
+            return boot_timeout(dyno, ts)
+        case "H10":
+            return router_line(ts, code="H10")
+        case "paid" | "declined":
+            return shop("payment", ts, result=what)
+    return promotion(what, ts, number=int(dyno[-1]), state=what)
+
+
+@dataclass(frozen=True, repr=False)
+class Told:
+    """One line of a story: its event, and how many seconds after its own time it arrives."""
+
+    event: Event
+    delay: float
+
+    def __repr__(self) -> str:
+        return f"({self.event.at:%H:%M:%S.%f} + {self.delay} s: {self.event.message})"
+
+
+_WHAT = st.sampled_from(
+    ["crashed", "starting", "up", "down", "R10", "H10", "paid", "declined", "deploying", "deployed", "failed"]
+)
+
+
+# Seconds between two lines: within one happening, within the disorder, and just around the times that rules know.
+_GAPS = st.one_of(
+    st.sampled_from([0.005, 1.0, 4.0, 9.0, 59.0, 120.0, 180.0, 240.0, 295.0, 300.0, 305.0, 1790.0]),
+    st.floats(0.001, 700),
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, latest: float = 9.999) -> list[Told]:
+    """Up to 25 lines, each at an instant of its own, in the order in which they arrive."""
+    story, moment = [], 0.0
+    for gap in draw(st.lists(_GAPS, min_size=1, max_size=25)):
+        moment += gap
+        line = _line(draw(_WHAT), draw(st.sampled_from(["web.1", "web.2"])), seconds_after(NOON, moment))
+        story.append(Told(events_of(line)[0], draw(st.floats(0, latest))))
+    return sorted(story, key=lambda one: one.event.at + timedelta(seconds=one.delay))
+
+
+@st.composite
+def cuts(draw: st.DrawFn) -> list[int]:
+    """Where a story is cut into batches."""
+    return sorted(draw(st.sets(st.integers(1, 30))))
+
+
+def batches(story: Sequence[Told], at: Sequence[int]) -> list[Batch]:
+    """`story` in batches that begin at these places."""
+    edges = [0, *at, len(story)]
+    parts = [story[begin:end] for begin, end in pairwise(edges) if begin < end]
+    return [Batch([one.event for one in part], max(one.event.at for one in part)) for part in parts if part]
+
+
+END = seconds_after(NOON, 24 * 3600)
+
+
+@given(stories(), cuts())
+@settings(max_examples=80, deadline=None)
+def test_any_order_within_ten_seconds_and_any_batches_find_the_same(story: list[Told], at: list[int]) -> None:
+    in_order = sorted(story, key=lambda one: one.event.at)
+    for rule in RULES:
+        expected = backtest([rule], batches(in_order, range(1, len(story))), until=END)
+        assert backtest([rule], batches(story, at), until=END) == expected
+
+
+@given(stories(), cuts(), st.integers(0, 29))
+@settings(max_examples=30, deadline=None)
+def test_the_same_is_found_at_any_moment_of_the_story(story: list[Told], at: list[int], last: int) -> None:
+    """Not only in the end: whatever has come by then, ten seconds later the same incidents are there."""
+    part = story[: last + 1]
+    now = max(one.event.at for one in part) + SETTLE
+    in_order = sorted(part, key=lambda one: one.event.at)
+    for rule in RULES:
+        assert backtest([rule], batches(part, at), until=now) == backtest([rule], batches(in_order, []), until=now)
+
+
+@given(stories(), cuts())
+@settings(max_examples=30, deadline=None)
+def test_what_is_kept_between_batches_survives_its_way_through_the_store(story: list[Told], at: list[int]) -> None:
+    for rule in RULES:
+        adapter = HISTORIES[rule.detector]
+        for history in _histories(rule, batches(story, at)):
+            if history:
+                assert adapter.validate_json(adapter.dump_json(history)) == history
+
+
+@given(stories(latest=0.0), cuts(), _WHAT, st.integers(601, 3000))
+@settings(max_examples=30, deadline=None)
+def test_a_line_more_than_ten_minutes_late_finds_nothing(
+    story: list[Told], at: list[int], what: str, late: int
+) -> None:
+    last = max(one.event.at for one in story)
+    stray = events_of(_line(what, "web.1", last - timedelta(seconds=late)))
+    for rule in RULES:
+        with_it = [*batches(story, at), Batch(stray, last)]
+        assert backtest([rule], with_it, until=END) == backtest([rule], batches(story, at), until=END)
+
+
+def test_a_line_up_to_ten_minutes_late_counts_where_it_belongs() -> None:
+    second, clock = starting("web.1", "12:00:01"), router_line("12:10")
+    late = [[crash("web.1", "12:00:20"), second], [clock], [crash("web.1", "12:00:00")]]
+    assert found("crash_loop", batches=late) == ["web critical 12:00:20"]
+    too_late = [[crash("web.1", "12:00:20"), second], [router_line("12:10:00.1")], [crash("web.1", "12:00:00")]]
+    assert found("crash_loop", batches=too_late) == []
+
+
+def test_a_late_line_that_shows_it_was_not_so_ends_it() -> None:
+    begun, ended = promotion("started", "12:00"), promotion("deployed", "12:25", state="deployed")
+    told = found("stuck_promotion", batches=[[begun], [router_line("12:31")], [ended], [router_line("13:30")]])
+    assert told == ["42 critical 12:30 to 12:31"]
+
+
+def test_a_late_line_older_than_the_end_opens_nothing_again() -> None:
+    loop = [crash("web.1", "12:00"), starting("web.1", "12:00:01"), crash("web.1", "12:01"), up("web.1", "12:02")]
+    told = found(
+        "crash_loop", batches=[loop, [router_line("12:08")], [crash("web.1", "12:06:30")], [router_line("12:09")]]
+    )
+    assert told == ["web critical 12:01 to 12:07"]
+
+
+def test_a_timer_is_told_ten_seconds_after_its_time_and_not_before() -> None:
+    begun = promotion("started", "12:00")
+    assert found("stuck_promotion", batches=[[begun], [router_line("12:30:09.999")]]) == []
+    assert found("stuck_promotion", batches=[[begun], [router_line("12:30:10")]]) == ["42 critical 12:30"]
+
+
+def test_a_line_from_the_future_counts_at_its_arrival() -> None:
+    [event] = events_of(crash("web.1", "2036-05-11T12:00:00+00:00"))
+    assert event.at == event.received_at
+
+
+def test_nothing_is_kept_of_what_can_no_longer_matter() -> None:
+    rule = rule_named("stuck_promotion")
+    story = [promotion("started", "12:00"), promotion("deployed", "12:01", state="deployed")]
+    kept = _histories(rule, [batch_of(*story), batch_of(router_line("12:11:01"))])
+    assert kept[0] is not None
+    assert kept[-1] is None
+
+
+@pytest.mark.parametrize("seconds_apart", [0.1, 1.0])
+def test_a_storm_is_kept_in_bounds(seconds_apart: float) -> None:
+    rule = rule_named("request_timeouts")
+    lines = [router_line(seconds_after(NOON, n * seconds_apart), code="H12") for n in range(2000)]
+    last = None
+    for begin in range(0, len(lines), 100):
+        last = _histories(rule, [batch_of(*lines[begin : begin + 100])], history=last)[-1]
+    assert last is not None
+    assert len(last.marks) <= MOST_MARKS + 100
+    assert last.base.alarm is not None
+    assert last.base.alarm.count + len(last.marks) == 2000
+
+
+def _histories(rule: Rule, told: Sequence[Batch], history: History[Any] | None = None) -> list[History[Any] | None]:
+    """What is kept after each batch, of the one key that the story's first event has."""
+    detector = DETECTORS[rule.detector]
+    kept: list[History[Any] | None] = []
+    clock: datetime | None = None
+    for batch in told:
+        marks = marks_of([rule], batch.events, clock)
+        clock = max(clock or batch.newest_at, batch.newest_at)
+        first = next(iter(marks.values()), [])
+        history = fold(detector, rule.params, history or History(detector.empty), first, clock=clock).history
+        kept.append(history)
+    return kept
+
+
+def test_lateness_leaves_room_for_what_settles() -> None:
+    assert SETTLE < LATENESS
+
+
+def test_an_occurrence_is_told_with_when_it_began() -> None:
+    [one] = backtest([rule_named("stuck_promotion")], [batch_of(promotion("started", "12:00"))], until=END)
+    assert one == Occurrence("stuck_promotion", "42", one.severity, seconds_after("12:30", 0), None, 1)

@@ -1,0 +1,49 @@
+"""One database for the room on each server, emptied for each test: a fresh one each costs more than most tests here do."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from service.notify.connect import WayOut
+from service.notify.deliver import Deliverer
+from service.store.database import Database
+
+from .outbox import PUBLIC_URL, MakeDeliverer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def room_url(server: Any) -> AsyncIterator[str]:
+    admin = await asyncpg.connect(server.url("postgres"))
+    try:
+        await admin.execute(f"create database notify_room template {server.template}")
+        yield server.url("notify_room")
+        await admin.execute("drop database notify_room with (force)")
+    finally:
+        await admin.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def db(room_url: str) -> AsyncIterator[Database]:
+    opened = Database.open(room_url)
+    async with opened.begin() as conn:
+        await conn.exec_driver_sql("truncate transitions, endpoints, deliveries, attempts restart identity")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def make_deliverer(db: Database) -> AsyncIterator[MakeDeliverer]:
+    async with WayOut() as way_out:
+
+        def make(**options: Any) -> Deliverer:
+            return Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0, **options)
+
+        yield make
+
+
+@pytest.fixture
+def deliverer(make_deliverer: MakeDeliverer) -> Deliverer:
+    return make_deliverer(attempt_seconds=2.0)
