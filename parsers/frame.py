@@ -166,7 +166,10 @@ def _set_apart(body: bytes, redaction: Redaction) -> tuple[bytes, tuple[Damage, 
         if bad and bad[-1][1] == at:
             at, _, reason = bad.pop()
         bad.append((at, end, reason))
-    return b"".join(good), tuple(Damage(at, redaction.masked(body[at:end]), reason) for at, end, reason in bad)
+    masked = redaction.masked  # a reason quotes what it found
+    return b"".join(good), tuple(
+        Damage(at, masked(body[at:end]), masked(reason.encode()).decode()) for at, end, reason in bad
+    )
 
 
 def _said(columns: _Columns, *, whole: bool) -> bytes:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 # The most digits an octet count has here: `int` of them is safe, and no body that long is ever read.
 _DIGITS = 10
-# What follows an octet count where a message begins; and, stronger, with the date of a header behind it.
+# An octet count with the begin of a message behind it.
+_COUNTED = re.compile(rb"(\d{1,10}) <\d{1,3}>\d{1,3} ")
+# What follows an octet count where a message begins; stronger, with the date of a header behind it; and what is left of both
+# where one of them is damaged.
 _HEADER = re.compile(rb" <\d{1,3}>1 ")
 _DATED_HEADER = re.compile(rb" <\d{1,3}>1 \d{4}-\d\d-\d\dT\d\d:")
-_PRIORITY = re.compile(rb"<\d{1,3}>1 ")
+_REMNANT = re.compile(rb"\d <|<\d{1,3}>1 ")
 # Who writes lines without a newline at their end: Logplex itself and the add-ons. All others' have one.
 _WITHOUT_NEWLINE = re.compile(rb"<\d{1,3}>1 \S{1,64} \S{1,255} \S{1,64} (?:logplex|heroku-[a-z]+) ")
 
@@ -91,9 +94,9 @@ def split_messages(body: bytes) -> list[Message | Damage]:
 
 
 def _count_end(body: bytes, at: int) -> int:
-    """Where the octet count at `at` ends (its space), or -1 where none stands with a `<` behind it."""
-    space = body.find(b" <", at, at + _DIGITS + 2)
-    return space if body[at : max(space, at)].isdigit() else -1
+    """Where the octet count at `at` ends (its space), or -1 where none stands with a `<PRI>VERSION` behind it."""
+    counted = _COUNTED.match(body, at)
+    return counted.end(1) if counted else -1
 
 
 def _leads_on(body: bytes, end: int) -> bool:
@@ -104,7 +107,7 @@ def _leads_on(body: bytes, end: int) -> bool:
 def _skip(body: bytes, at: int, found: list[Message | Damage]) -> int:
     """Everything up to the next begin is damage, for at `at` stands no octet count."""
     begin = _next_begin(body, at)
-    reason = f"no octet count at byte {at}: expected digits, a space and `<`, found {body[at : at + 16]!r}"
+    reason = f"no message begins at byte {at}: expected `LEN <PRI>1 `, found {body[at : at + 16]!r}"
     found.append(Damage(at, body[at:begin], reason))
     return begin
 
@@ -149,7 +152,7 @@ def _mend(body: bytes, at: int, space: int, found: list[Message | Damage]) -> in
     begin = _next_begin(body, end if complete else start)
     if complete or (has_header and end <= begin and not _newline_comes_later(body, start, end, begin)):
         found.append(Message(at, end, body[start:end], body[at:end]))
-        reason = f"expected an octet count at byte {end}, behind a message, found {body[end : end + 16]!r}"
+        reason = f"no message begins at byte {end}: expected `LEN <PRI>1 `, found {body[end : end + 16]!r}"
         found.append(Damage(end, body[end:begin], reason))
     elif begin < len(body):
         reason = f"octet count {count} leads to byte {end}, where no message begins; the next begins at byte {begin}"
@@ -158,7 +161,7 @@ def _mend(body: bytes, at: int, space: int, found: list[Message | Damage]) -> in
         found.append(Damage(at, body[at:], f"octet count {count} runs past the body's {len(body)} bytes"))
     else:
         reason = (
-            f"octet count {count} covers no header; expected <PRI>VERSION and five fields, found {body[start:end]!r}"
+            f"octet count {count} covers no header: expected `<PRI>1 ` and 5 fields, found {body[start:end][:48]!r}"
         )
         found.append(Damage(at, body[at:], reason))
     return begin
@@ -181,7 +184,7 @@ def _newline_comes_later(body: bytes, start: int, end: int, begin: int) -> bool:
     return (
         body[neighbour_end - 1 : neighbour_end] == b"\n"
         and _WITHOUT_NEWLINE.match(body, start) is None
-        and _PRIORITY.search(body, end, begin) is None
+        and _REMNANT.search(body, end, begin) is None
     )
 
 

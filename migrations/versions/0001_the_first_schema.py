@@ -259,7 +259,7 @@ def downgrade() -> None:
     """Drops them, partitions included, with all that they hold."""
     op.execute(
         """
-    drop table attempts, deliveries, endpoints, transitions, incidents, rule_states, clocks, leases, pending,
-    quarantine, events, chunks, frames, tokens, drains, apps
+        drop table attempts, deliveries, endpoints, transitions, incidents, rule_states, clocks, leases, pending,
+        quarantine, events, chunks, frames, tokens, drains, apps
         """
     )

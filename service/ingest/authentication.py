@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,8 +16,11 @@ from service.store import drains
 from service.store.database import Database
 from service.store.drains import DrainCredentials
 
-# A rotated or removed drain is known everywhere after this time.
+# An old secret or a removed drain is refused everywhere after this time.
 FRESH_SECONDS = 2.0
+# A secret that is not among those known may be new: it is asked for again, but not more often than this, or strangers' guesses
+# would cost a query each. A 401 would make Logplex drop the frame for good.
+MISS_SECONDS = 0.1
 # While the database is away, who was known this long ago is no stranger.
 STALE_SECONDS = 3600.0
 # Apps whose credentials are kept; beyond it the oldest go (strangers' guesses must not fill the memory).
@@ -45,32 +49,24 @@ class Authentication:
         app, secret = _basic(authorization)
         if app is None:
             return None
-        known = await self._credentials(app)
         hashed = hashlib.sha256(secret).digest()
-        found = None
-        for one in known.credentials:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(hashed, one.secret_hash):
-                found = one
-            in_overlap = one.previous_until is not None and one.previous_until > datetime.now(UTC)
-            if hmac.compare_digest(hashed, one.previous_hash or _NOBODY) and in_overlap:
-                found = found or one
-        if not known.credentials:
-            hmac.compare_digest(hashed, _NOBODY)
-        return found
+        found = _matching(await self._credentials(app, FRESH_SECONDS), hashed)
+        return found or _matching(await self._credentials(app, MISS_SECONDS), hashed)
 
-    async def _credentials(self, app: str) -> _Known:
+    async def _credentials(self, app: str, fresh_seconds: float) -> list[DrainCredentials]:
+        """The app's drains as they were at most `fresh_seconds` ago, or longer while the database is away."""
         known = self._known.get(app)
-        if known and monotonic() - known.read_at < FRESH_SECONDS:
-            return known
+        if known and monotonic() - known.read_at < fresh_seconds:
+            return known.credentials
         asking = self._asking.get(app)
         if asking is None:
             asking = self._asking[app] = asyncio.create_task(self._ask(app))
             asking.add_done_callback(lambda _: self._asking.pop(app, None))
         try:
-            return await asyncio.shield(asking)
+            return (await asyncio.shield(asking)).credentials
         except StoreAway:
             if known and known.credentials and monotonic() - known.read_at < STALE_SECONDS:
-                return known
+                return known.credentials
             raise
 
     async def _ask(self, app: str) -> _Known:
@@ -81,6 +77,20 @@ class Authentication:
         if len(self._known) > MOST_APPS:
             del self._known[next(iter(self._known))]
         return known
+
+
+def _matching(credentials: Sequence[DrainCredentials], hashed: bytes) -> DrainCredentials | None:
+    """The drain that has this secret; all are compared, so that the time tells nothing."""
+    found = None
+    for one in credentials:
+        if hmac.compare_digest(hashed, one.secret_hash):
+            found = one
+        in_overlap = one.previous_until is not None and one.previous_until > datetime.now(UTC)
+        if hmac.compare_digest(hashed, one.previous_hash or _NOBODY) and in_overlap:
+            found = found or one
+    if not credentials:
+        hmac.compare_digest(hashed, _NOBODY)
+    return found
 
 
 def _basic(authorization: str | None) -> tuple[str | None, bytes]:

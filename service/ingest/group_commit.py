@@ -29,7 +29,7 @@ COMMITTERS = 2
 # One transaction's worth: at 300 bytes a line some 10,000 lines, 30 ms of work for either side.
 BATCH_BYTES = 4 << 20
 # Compressed on the spot below this size; above it in a thread, since zstd lets go of the interpreter.
-INLINE_BYTES = 16 << 10
+INLINE_BYTES = 64 << 10
 AWAY_SECONDS = 0.1
 
 # What Postgres, or the driver before it, says about a value that it cannot take.
@@ -154,13 +154,12 @@ async def _commit(conn: Connection, batch: Sequence[Waiting], *, careful: bool) 
     keys = [key for one in batch for key in one.keys]
     kept = _kept(batch, set(keys))
     rows = await _rows(kept, received_at)  # before the transaction: a repeat is rare, and locks are short this way
+    if not careful and await frames.keep_new(conn, keys, rows, received_at=received_at):
+        return
     async with conn.transaction():
-        fresh = await frames.claim(conn, keys, received_at=received_at)
-        if len(fresh) < len(set(keys)):
-            kept = _kept(batch, fresh)
-            rows = await _rows(kept, received_at)
+        kept = _kept(batch, await frames.claim(conn, keys, received_at=received_at))
         if not careful:
-            await frames.write(conn, rows)
+            await frames.write(conn, await _rows(kept, received_at))
             return
         for drain, frame in kept:
             await _write_carefully(conn, drain, frame, received_at)

@@ -46,7 +46,9 @@ class EmbeddedPostgres:
         self.home = home.absolute()
         self._binaries = binaries
         self._settings = settings or {}
-        self._busy = threading.Lock()  # a start that was cancelled goes on in its thread; a stop waits for it
+        # A start that was cancelled goes on in its thread: a stop waits for it, and one that has not got far is called off.
+        self._busy = threading.Lock()
+        self._wanted = False
         self._cluster: postgres.Cluster | None = None
         self._server: postgres.Server | None = None
         self._users: int | None = None  # the file descriptor that holds `postgres.users`
@@ -57,6 +59,7 @@ class EmbeddedPostgres:
         The first start of a home makes the data directory (some seconds). Raises SettingError, one line with the remedy,
         where there are no binaries, no user to run them, or the server does not start.
         """
+        self._wanted = True
         try:
             await asyncio.to_thread(self._start)
             await self._make_database()
@@ -92,16 +95,19 @@ class EmbeddedPostgres:
         await asyncio.to_thread(self._stop)
 
     def _start(self) -> None:
-        account = postgres_account()
         try:
-            # Others may pass through to reach the data, which is closed to them; all else that lies here is closed by itself.
-            places.make_folder(self.home, mode=0o711 if account.other else 0o700)
-            with self._busy, self._alone():
-                cluster, server = self._settle(account)
-                self._server = server or postgres.start(cluster)
-                self._cluster = cluster
-                if self._users is None:
-                    self._users = _locked(self.home / "postgres.users", fcntl.LOCK_SH)
+            with self._busy:
+                if not self._wanted:
+                    return
+                account = postgres_account()
+                # Others may pass through to the data, which is closed to them; all else in here is closed by itself.
+                places.make_folder(self.home, mode=0o711 if account.other else 0o700)
+                with self._alone():
+                    cluster, server = self._settle(account)
+                    self._server = server or postgres.start(cluster)
+                    self._cluster = cluster
+                    if self._users is None:
+                        self._users = _locked(self.home / "postgres.users", fcntl.LOCK_SH)
         except OSError as error:
             raise SettingError(
                 f"the embedded Postgres of {self.home} cannot be set up: {error};"
@@ -136,6 +142,7 @@ class EmbeddedPostgres:
         return cluster, server
 
     def _stop(self) -> None:
+        self._wanted = False
         with self._busy:
             cluster, mine, users = self._cluster, self._server, self._users
             self._server = self._users = None

@@ -3,46 +3,67 @@
 A frame's row stands in the partition of its day. A repeat within 24 hours may fall on the next day, so yesterday's rows are
 asked too; and since two requests at once do not see each other's rows, what comes in the first minutes of a day takes
 yesterday's place as well: whichever side of midnight the other one is on, the two meet at one key.
+
+Few round trips matter here more than anywhere: what can go together goes in one simple query, with its values written
+out. They are numbers, digests and times that this process has made itself.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
+from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
 from service.store.wakeups import PENDING
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Longer than two requests for one frame can be under way at once, and than clocks of two machines differ.
 AROUND_MIDNIGHT = timedelta(minutes=10)
 
 _DAY = timedelta(days=1)
 
-# In the order of the keys, so that two transactions with frames in common wait for each other instead of locking up.
-_CLAIM = """
-    insert into frames (app_id, drain_id, frame_key, day, received_at)
-    select wanted.* from unnest($1::int[], $2::int[], $3::uuid[], $4::date[], $5::timestamptz[])
-        as wanted (app_id, drain_id, frame_key, day, received_at)
-    where not exists (
-        select from frames as old
-        where old.app_id = wanted.app_id and old.drain_id = wanted.drain_id and old.frame_key = wanted.frame_key
-          and old.day = wanted.day - 1 and old.received_at > wanted.received_at - interval '1 day'
-    )
-    order by 1, 2, 3, 4
-    on conflict do nothing
-    returning drain_id, frame_key
-"""
-
-CHUNK_COLUMNS = ("app_id", "received_at", "id", "first_at", "last_at", "lines", "processes", "size", "body")
-EVENT_COLUMNS = (
-    *("app_id", "received_at", "id", "ts", "kind", "code", "severity", "source", "process", "dyno", "message"),
-    *("fields", "flags", "chunk_id", "place"),
-)
-PENDING_COLUMNS = ("app_id", "chunk_id", "received_at", "newest_at", "events")
-QUARANTINE_COLUMNS = ("app_id", "id", "received_at", "reason", "body")
+CHUNK_COLUMNS: Columns = {
+    "app_id": int4,
+    "received_at": timestamp,
+    "id": uuid,
+    "first_at": timestamp,
+    "last_at": timestamp,
+    "lines": int4,
+    "processes": texts,
+    "size": int4,
+    "body": bytea,
+}
+EVENT_COLUMNS: Columns = {
+    "app_id": int4,
+    "received_at": timestamp,
+    "id": uuid,
+    "ts": timestamp,
+    "kind": text,
+    "code": text,
+    "severity": int2,
+    "source": text,
+    "process": text,
+    "dyno": text,
+    "message": text,
+    "fields": jsonb,
+    "flags": texts,
+    "chunk_id": uuid,
+    "place": int4,
+}
+PENDING_COLUMNS: Columns = {
+    "app_id": int4,
+    "chunk_id": uuid,
+    "received_at": timestamp,
+    "newest_at": timestamp,
+    "events": int4,
+}
+QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,38 +85,68 @@ class Rows:
     quarantine: list[tuple[Any, ...]]
 
 
-async def claim(
-    conn: "asyncpg.Connection[asyncpg.Record]", keys: Sequence[FrameKey], *, received_at: datetime
-) -> set[FrameKey]:
+async def keep_new(conn: Connection, keys: Collection[FrameKey], rows: Rows, *, received_at: datetime) -> bool:
+    """Commits `rows` if none of `keys` was kept in the last 24 hours, and wakes the worker; else changes nothing and gives
+    False."""
+    days = _days(received_at)
+    try:
+        done = await conn.execute(f"begin; {_claiming(keys, days, received_at)}")
+        is_new = int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
+        if is_new:
+            await write(conn, rows)
+        await conn.execute(f"notify {PENDING}; commit" if is_new else "rollback")
+    except BaseException:
+        with suppress(Exception):  # a connection that is gone has rolled back
+            await conn.execute("rollback")
+        raise
+    return is_new
+
+
+async def claim(conn: Connection, keys: Collection[FrameKey], *, received_at: datetime) -> set[FrameKey]:
     """Those of `keys` that were not kept in the last 24 hours; from now on they are. Waits for a transaction that has
     claimed one of them and is not over."""
-    days = [received_at.date()]
-    if received_at.time() < (datetime.min + AROUND_MIDNIGHT).time():
-        days.append(received_at.date() - _DAY)
-    wanted = [(key, day) for key in sorted(set(keys)) for day in sorted(days)]
-    claimed = await conn.fetch(
-        _CLAIM,
-        [key.app_id for key, _ in wanted],
-        [key.drain_id for key, _ in wanted],
-        [key.digest for key, _ in wanted],
-        [day for _, day in wanted],
-        [received_at] * len(wanted),
-    )
-    if len(claimed) == len(wanted):
-        return set(keys)
-    times = Counter((row["drain_id"], row["frame_key"]) for row in claimed)
-    return {key for key in keys if times[key.drain_id, key.digest] == len(days)}
+    days = _days(received_at)
+    claimed = await conn.fetch(f"{_claiming(keys, days, received_at)} returning app_id, drain_id, frame_key")
+    times = Counter(FrameKey(*row) for row in claimed)
+    return {key for key in keys if times[key] == len(days)}
 
 
-async def write(conn: "asyncpg.Connection[asyncpg.Record]", rows: Rows) -> None:
-    """Adds all of `rows` and wakes the worker when the transaction commits."""
-    for table, columns, records in (
+async def write(conn: Connection, rows: Rows) -> None:
+    """Adds all of `rows`."""
+    tables = (
         ("chunks", CHUNK_COLUMNS, rows.chunks),
         ("events", EVENT_COLUMNS, rows.events),
         ("pending", PENDING_COLUMNS, rows.pending),
         ("quarantine", QUARANTINE_COLUMNS, rows.quarantine),
-    ):
+    )
+    for table, columns, records in tables:
         if records:
-            await conn.copy_records_to_table(table, records=records, columns=columns)
-    if rows.events:
-        await conn.execute(f"notify {PENDING}")
+            await copy_in(conn, table, columns, records)
+
+
+def _days(received_at: datetime) -> list[datetime]:
+    yesterday_too = received_at.time() < (datetime.combine(received_at, time()) + AROUND_MIDNIGHT).time()
+    return [received_at - _DAY, received_at] if yesterday_too else [received_at]
+
+
+def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: datetime) -> str:
+    """The statement that claims `keys`, in their order: two transactions that have some in common wait for each other
+    instead of locking each other out."""
+    wanted = ",".join(
+        f"({key.app_id},{key.drain_id},'{key.digest.hex}'::uuid,date '{day:%Y-%m-%d}')"
+        for key in sorted(set(keys))
+        for day in days
+    )
+    return f"""
+        insert into frames (app_id, drain_id, frame_key, day, received_at)
+        select wanted.*, timestamptz '{received_at.isoformat()}'
+        from (values {wanted}) as wanted (app_id, drain_id, frame_key, day)
+        where not exists (
+            select from frames as old
+            where old.app_id = wanted.app_id and old.drain_id = wanted.drain_id and old.frame_key = wanted.frame_key
+              and old.day = date '{received_at - _DAY:%Y-%m-%d}'
+              and old.received_at between timestamptz '{(received_at - _DAY).isoformat()}'
+                  and timestamptz '{(received_at - AROUND_MIDNIGHT).isoformat()}'
+        )
+        on conflict do nothing
+    """  # noqa: S608 - numbers, digests and times of our own making

@@ -97,13 +97,13 @@ def make(account: Account, binaries: Path, data: Path, *, sync: bool = True) -> 
 
 def find(account: Account, data: Path) -> Server | None:
     """The server that runs on the data directory `data`, perhaps still starting; None where none does."""
-    pid = _postmaster(data)
+    pid = _noted(data / "postmaster.pid")
     return Server(pid) if pid is not None and _is_postgres(account, pid, data) else None
 
 
 def sockets_of(data: Path) -> Path:
     """Where the server that runs on `data` has its socket: there, as a rule."""
-    lines = _pid_file(data)
+    lines = _lines(data / "postmaster.pid")
     return Path(lines[4]) if len(lines) > 4 and lines[4] and not (data / SOCKET).exists() else data
 
 
@@ -134,7 +134,7 @@ def start(cluster: Cluster) -> Server:
 def wait_ready(cluster: Cluster, server: Server, until: float) -> bool:
     """Whether `server` accepts connections, as soon as it does; False once it has ended or `until` (monotonic) is past."""
     while server.runs() and time.monotonic() < until:
-        lines = _pid_file(cluster.data)
+        lines = _lines(cluster.data / "postmaster.pid")
         # Line 1 is the process, line 8 its state (PostgreSQL: src/include/utils/pidfile.h).
         if len(lines) >= 8 and lines[0] == str(server.pid) and lines[7] == "ready":
             return True
@@ -193,23 +193,24 @@ def _admit(cluster: Cluster) -> None:
 
 
 def _forget_stale(cluster: Cluster) -> None:
-    # A postmaster.pid left by a kill -9 keeps Postgres from starting while any process of its user has that number: another
-    # program (in a container, numbers come again at each start, so for good), or the killed one until its parent has looked.
-    # What `find` calls ours is never touched; sessions that outlive their server are known by its shared memory.
-    pid = _postmaster(cluster.data)
-    if pid is not None and _is_taken(pid) and not _is_postgres(cluster.account, pid, cluster.data):
-        (cluster.data / "postmaster.pid").unlink(missing_ok=True)
+    # Both files hold the server's process number. Left by a kill -9, they keep Postgres from starting while any process of
+    # its user has that number: another program (in a container, numbers come again at each start, so for good), or the
+    # killed one until its parent has looked. Sessions that outlive their server are known by its shared memory.
+    for note in (cluster.data / "postmaster.pid", cluster.sockets / f"{SOCKET}.lock"):
+        pid = _noted(note)
+        if pid is not None and _is_taken(pid) and not _is_postgres(cluster.account, pid, cluster.data):
+            note.unlink(missing_ok=True)
 
 
-def _pid_file(data: Path) -> list[str]:
+def _lines(note: Path) -> list[str]:
     try:
-        return [line.strip() for line in (data / "postmaster.pid").read_text().splitlines()]
+        return [line.strip() for line in note.read_text().splitlines()]
     except OSError:
         return []
 
 
-def _postmaster(data: Path) -> int | None:
-    lines = _pid_file(data)
+def _noted(note: Path) -> int | None:
+    lines = _lines(note)
     return int(lines[0]) if lines and lines[0].isdigit() and int(lines[0]) > 1 else None
 
 

@@ -7,9 +7,9 @@ again and again instead of waiting inside a statement, whose snapshot `create in
 
 import asyncio
 import functools
+import importlib.resources
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
@@ -17,7 +17,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import migrations
 from service.errors import SettingError
 from service.store import partitions
 from service.store.database import Database
@@ -75,7 +74,7 @@ def head() -> str:
 def configuration() -> Config:
     """Alembic's configuration, made here so that an installed package can migrate too."""
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", str(importlib.resources.files("migrations")))
     config.set_main_option("path_separator", "os")
     return config
 

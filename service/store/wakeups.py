@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from service.errors import StoreAway
+from service.log import log
 from service.store.database import Database, is_away
 
 PENDING = "drainwatch_pending"  # an ingest commit left events to fold
@@ -39,11 +39,9 @@ async def _keep_listening(db: Database, channel: str, woken: asyncio.Event) -> N
     while True:
         try:
             await _listen_once(db, channel, woken)
-        except StoreAway:
-            pass  # whoever works with the database says so
-        except Exception as error:
-            if not is_away(error):
-                raise
+        except Exception as error:  # whatever it is, polling goes on and so does trying
+            if not is_away(error):  # whoever works with the database says that it is away
+                log.warning("wakeups.failed", channel=channel, reason=str(error))
         await asyncio.sleep(_RETRY_SECONDS)
 
 

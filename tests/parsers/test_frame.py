@@ -144,13 +144,14 @@ def test_such_a_line_elsewhere_or_from_an_app_is_no_head() -> None:
 # -- damage ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_whose_header_cannot_be_read_is_damage_and_the_rest_is_kept() -> None:
-    bad = counted("<45>1 2026-05-11T12:00:00+00:00 host heroku\n")
+@pytest.mark.parametrize(("header", "fields"), [("host heroku", 4), ("host heroku web.1", 5)])
+def test_a_message_whose_header_cannot_be_read_is_damage_and_the_rest_is_kept(header: str, fields: int) -> None:
+    bad = counted(f"<45>1 2026-05-11T12:00:00+00:00 {header}\n")
     read = frame(frame_of(HELLO, bad, crash("web.1")))
     assert read.body == frame_of(HELLO, crash("web.1"))
     assert [event.place for event in read.events] == [1]
     assert [(damage.at, damage.body) for damage in read.damage] == [(len(HELLO), bad)]
-    assert "has 4 of 6 fields" in read.damage[0].reason
+    assert f"has {fields} of 6 fields" in read.damage[0].reason
 
 
 def test_a_mended_message_has_the_right_count() -> None:
@@ -162,12 +163,14 @@ def test_a_mended_message_has_the_right_count() -> None:
 
 
 def test_neighbouring_damage_is_one() -> None:
-    body = b"garbage" + counted("<1") + counted("<2") + HELLO
-    assert [damage.body for damage in frame(body).damage] == [body.removesuffix(HELLO)]
+    bad = counted("<45>1 - host heroku\n") + counted("<4") + b"garbage"
+    assert [damage.body for damage in frame(HELLO + bad + HELLO).damage] == [bad]
 
 
 def test_damage_is_masked_too() -> None:
-    assert frame(b"password=hunter2 " + HELLO).damage[0].body == b"password=[redacted] "
+    (damage,) = frame(b"password=hunter2 " + HELLO).damage
+    assert damage.body == b"password=[redacted] "
+    assert "hunter2" not in damage.reason
 
 
 def test_a_line_without_a_text_is_kept_as_it_came() -> None:

@@ -108,6 +108,7 @@ def test_every_byte_of_a_mutated_body_is_in_one_message_or_in_one_damage(body: b
     pieces = split_messages(body)
     raw = [body[piece.at : piece.end] if isinstance(piece, Message) else piece.body for piece in pieces]
     assert b"".join(raw) == body
+    assert all(raw)
     assert all(piece.counted.split(b" ", 1)[1] == piece.body for piece in pieces if isinstance(piece, Message))
     read = frame(body)
     assert read.messages + len(read.damage) <= len(pieces)

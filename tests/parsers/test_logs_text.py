@@ -38,7 +38,7 @@ def test_a_line_is_read_in_any_of_the_ways_it_is_printed(text: str, expected: tu
 
 
 def test_a_line_without_a_header_goes_on_with_the_one_before() -> None:
-    read = lines(f"\n{HEAD} app[web.1]: Traceback\n  File x\n\n{HEAD} app[web.2]: next\n")
+    read = lines(f"\n{HEAD} app[web.1]: Traceback\n  File x\n \n\n{HEAD} app[web.2]: next\n")
     assert [(line.process, line.text) for line in read] == [
         ("web.1", "Traceback"),
         ("web.1", "  File x"),

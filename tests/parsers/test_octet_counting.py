@@ -77,6 +77,16 @@ def test_garbage_after_a_message_without_a_newline_is_not_taken_into_it() -> Non
     assert messages_of(NO_NEWLINE + b"garbage\n" + NO_NEWLINE) == [NO_NEWLINE, NO_NEWLINE]
 
 
+def test_a_line_of_logplex_or_an_add_on_needs_no_newline_to_be_believed() -> None:
+    assert messages_of(L10 + b"garbage\n" + A) == [L10, A]
+    assert messages_of(NO_NEWLINE + b"garbage\n" + A) == [NO_NEWLINE, A]
+
+
+def test_a_message_whose_count_was_lost_is_not_taken_into_the_one_before() -> None:
+    cut = counted(text_of(A).removesuffix(b"\n"))
+    assert messages_of(cut + b"x" + text_of(B) + C) == [cut, C]
+
+
 @pytest.mark.parametrize("by", [1, 2, 3, 4, 5, 20, len(B), len(B) + 10, len(B + C), 99_999])
 def test_a_count_that_is_too_large_is_mended_at_the_next_message(by: int) -> None:
     body = miscounted(A, by) + B + C

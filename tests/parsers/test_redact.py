@@ -71,6 +71,7 @@ HARMLESS = [
     "https://example.com/a:b@c",
     "http://localhost:3000/x?page=2&keyword=z",
     "Unexpected token } in JSON",
+    'Parameters: {"user"=>{"password"=>"[FILTERED]"}} token=[FILTERED]',
     "task-xoxo high light github_pattern broken",
     'fwd="203.0.113.9" user@example.com',
 ]
@@ -92,6 +93,7 @@ def test_what_was_masked_stays_as_it_is() -> None:
     for marked in SECRETS:
         once = masked(marked.replace("«", "").replace("»", ""))
         assert masked(once) == once
+    assert not USUAL.suspects(b'password="[redacted]" postgres://u:[redacted]@h /x?sig=[redacted]')
 
 
 def test_a_bare_json_value_is_masked_as_json() -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
+from receiver import Receiver, Script, answer, nonsense, reset, silence, silence_after_status
 from service.notify.connect import Answer, WayOut
 from service.notify.names import SystemNames
-
-from .receiver import Receiver, Script, answer, nonsense, reset, silence, silence_after_status
 
 # A certificate for hooks.example.test, valid from 2020 to 2120, that signs itself.
 CERTIFICATE = Path(__file__).parent / "hooks.example.test.pem"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from receiver import Receiver, answer, nonsense, reset, silence
 from service.errors import Refused
 from service.notify import endpoints
 from service.notify.deliver import Deliverer
@@ -13,7 +14,6 @@ from service.store import endpoints as endpoint_rows
 from service.store.database import Database
 
 from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, incident_id, ledger, rounds, step
-from .receiver import Receiver, answer, nonsense, reset, silence
 
 
 async def test_the_steps_of_an_incident_arrive_signed_and_in_order(db: Database, deliverer: Deliverer) -> None:

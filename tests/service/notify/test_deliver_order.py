@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from receiver import Receiver, answer, reset, silence
 from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.notify.fan_out import fan_out
@@ -14,7 +15,6 @@ from service.store import claims
 from service.store.database import Database
 
 from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, append, ledger, rounds, step
-from .receiver import Receiver, answer, reset, silence
 
 
 async def test_a_step_waits_for_the_one_before_it_and_other_incidents_do_not(

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from receiver import Receiver, held_until, silence
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
 from .outbox import MakeDeliverer, add, append, ledger, step
-from .receiver import Receiver, held_until, silence
 
 
 async def test_a_slow_endpoint_holds_up_no_other(db: Database, make_deliverer: MakeDeliverer) -> None:

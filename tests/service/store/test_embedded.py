@@ -286,12 +286,11 @@ async def test_two_starts_at_once_share_one_server_which_the_last_one_stops(home
 
 
 async def test_a_process_number_that_another_program_has_by_now_is_not_taken_for_the_server(home: Path) -> None:
-    async with started(home):
-        stale = (home / "postgres" / "postmaster.pid").read_text()
     with program_of_the_same_user() as other:
-        note = home / "postgres" / "postmaster.pid"
-        note.write_text(str(other) + stale[stale.index("\n") :])
-        postgres_account().own(note)
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            note = home / "postgres" / name
+            note.write_text(f"{other}\n{home}/postgres\n1790000000\n5432\n{home}/postgres\n\n 1 1\nready\n")
+            postgres_account().own(note)
         async with started(home) as server:
             assert await ask(server, "select 1") == 1
         assert is_running(other)
@@ -368,7 +367,19 @@ async def test_a_start_that_was_killed_while_making_the_data_is_made_up_for(open
     assert not half.exists()
 
 
-async def test_a_start_that_is_cancelled_leaves_no_server(open_folder: Path) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 5])
+async def test_a_start_that_is_cancelled_early_leaves_no_server(home: Path, steps: int) -> None:
+    server = EmbeddedPostgres(home, settings=SETTINGS)
+    starting = asyncio.create_task(server.start())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not (home / "postgres" / "postmaster.pid").exists()
+
+
+async def test_a_start_that_is_cancelled_late_leaves_no_server(open_folder: Path) -> None:
     server = EmbeddedPostgres(open_folder, settings=SETTINGS)
     starting = asyncio.create_task(server.start())
     while "postgres.lock" not in os.listdir(open_folder):  # noqa: ASYNC110  a file is no event

@@ -1,0 +1,68 @@
+"""COPY's binary form: what goes in comes out the same, whatever the values."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
+from service.store.database import Database
+
+COLUMNS: Columns = {
+    "a": int2,
+    "b": int4,
+    "c": timestamp,
+    "d": uuid,
+    "e": bytea,
+    "f": text,
+    "g": texts,
+    "h": jsonb,
+}
+WORDS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
+ROWS = st.tuples(
+    st.integers(-(2**15), 2**15 - 1),
+    st.integers(-(2**31), 2**31 - 1),
+    st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+    st.uuids(),
+    st.binary(max_size=50),
+    st.none() | WORDS,
+    st.lists(WORDS, max_size=4),
+    st.dictionaries(WORDS, st.none() | WORDS | st.integers(-(2**53), 2**53) | st.booleans(), max_size=4),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROWS, max_size=5))
+async def test_every_value_comes_back_as_it_went_in(db: Database, rows: list[tuple[object, ...]]) -> None:
+    conn = await db.asyncpg()
+    try:
+        await conn.execute(
+            "create temp table kept (n serial, a smallint, b int, c timestamptz, d uuid, e bytea, f text, g text[], h jsonb)"
+        )
+        await copy_in(conn, "kept", COLUMNS, rows)
+        kept = await conn.fetch("select a, b, c, d, e, f, g, h from kept order by n")
+        assert [tuple(row) for row in kept] == rows
+    finally:
+        await conn.close()
+
+
+async def test_a_value_that_postgres_refuses_is_a_data_error_and_leaves_the_connection_good(db: Database) -> None:
+    conn = await db.asyncpg()
+    try:
+        await conn.execute("create temp table kept (f text)")
+        with pytest.raises(asyncpg.DataError):
+            await copy_in(conn, "kept", {"f": text}, [("a\x00b",)])
+        with pytest.raises(ValueError):
+            await copy_in(conn, "kept", {"f": text}, [("\ud800",)])
+        await copy_in(conn, "kept", {"f": text}, [("good",)])
+        assert await conn.fetchval("select count(*) from kept") == 1
+    finally:
+        await conn.close()
+
+
+def test_a_time_is_microseconds_since_2000() -> None:
+    assert timestamp(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=5))[-8:] == (5).to_bytes(8, "big")
+    assert uuid(one := uuid4()).endswith(one.bytes)
