@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check install
 SAMPLE := DRAINWATCH_CONFIG=samples/drainwatch.toml
 
 .DEFAULT_GOAL := help

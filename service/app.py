@@ -16,7 +16,7 @@ from service import api
 from service.access import Access
 from service.detect.rule_book import RuleBook
 from service.detect.table import RuleError
-from service.errors import SettingError
+from service.errors import SettingError, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
 from service.ingest.endpoint import DrainEndpoint, Limits, Receive, Scope, Send
@@ -32,6 +32,8 @@ from service.worker import work
 KEEP_ALIVE_SECONDS = 600
 # With what is held for 4 s at the most, an exit is over well within the 20 s that DESIGN gives it.
 GRACEFUL_SECONDS = 15
+# How often a start asks for a database that is away.
+AWAY_SECONDS = 0.5
 
 
 async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> None:
@@ -45,7 +47,8 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with database(settings) as db:
-        await ready(db, migrate=migrate)
+        if not await _ready_sometime(db, stop, migrate=migrate):
+            return
         async with asyncio.TaskGroup() as group:
             if web:
                 listening = listen(settings.server.host, settings.server.port)
@@ -90,19 +93,38 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 async def ready(db: Database, *, migrate: bool) -> None:
     """Returns when the database can be used. Raises SettingError for a schema that this code does not fit."""
+    await db.probe()
     if migrate:
         await schema.migrate(db)
         return
-    await db.probe()
     async with db.read() as conn:
         await schema.check(conn)
     async with db.begin() as conn:
         await partitions.ensure(conn, datetime.now(UTC))
 
 
+async def _ready_sometime(db: Database, stop: asyncio.Event, *, migrate: bool) -> bool:
+    """Waits for a database that is away; False where `stop` was set before it came. Meanwhile nobody listens: to be refused
+    a connection costs Logplex no try (heroku.md §1.4)."""
+    away = False
+    while not stop.is_set():
+        try:
+            await ready(db, migrate=migrate)
+        except StoreAway as error:
+            if not away:
+                log.warning("start.database_away", reason=str(error))
+            away = True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AWAY_SECONDS):
+                    await stop.wait()
+        else:
+            return True
+    return False
+
+
 def create_app(settings: Settings, db: Database) -> FastAPI:
     """The query API, at the same address as the drain endpoint."""
-    app = FastAPI(title="drainwatch", version="0.1.0", redoc_url=None)
+    app = FastAPI(title="drainwatch", version="0.1.0", docs_url=None, redoc_url=None)
     access = Access(db, admin_token=settings.admin_token)
     api.install(app, api.Api(db=db, access=access, public_url=settings.server.public_url))
     return app
@@ -136,6 +158,7 @@ async def serve_web(settings: Settings, db: Database, stop: asyncio.Event, liste
         http="httptools",
         ws="none",
         lifespan="off",
+        proxy_headers=False,  # the links it prints are of DRAINWATCH_PUBLIC_URL
         access_log=False,  # a line for each frame would make a drain of drainwatch's own app feed on itself
         log_config=None,
         server_header=False,

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from service.api import drains, events, health, incidents, lines, quarantine, tokens, webhooks
+from service.api import docs, drains, events, health, incidents, lines, quarantine, tokens, webhooks
 from service.api.context import Api, remember
 from service.api.problems import install_problems
 
@@ -16,6 +16,7 @@ ROUTERS = (
     tokens.router,
     quarantine.router,
     health.router,
+    docs.router,
 )
 
 __all__ = ["ROUTERS", "Api", "install"]

@@ -4,6 +4,7 @@ A dependency would come too late: the framework reads a body first, and answers 
 So the guard is the route itself.
 """
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -56,12 +57,12 @@ def guarded(needed: Scope) -> type[APIRoute]:
 
 
 def _refuse_doubled(request: Request) -> None:
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in dict.fromkeys(names):
-        if names.count(name) > 1:
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, times in given.items():
+        if times > 1:
             raise Refused(
                 400,
-                f"{name[:80]} is given {names.count(name)} times; expected it once",
+                f"{name[:80]} is given {times} times; expected it once",
                 parameter=name[:80],
                 expected="one value",
             )

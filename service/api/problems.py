@@ -22,8 +22,8 @@ _DOCUMENTED: dict[int | str, str] = {
     401: "There is no token, or no valid one.",
     403: "The token's scope does not reach that far.",
     404: "There is no such thing, or none any more.",
-    503: "Not now; the same request may succeed later.",
     409: "It has changed meanwhile, or does not allow that.",
+    503: "Not now; the same request may succeed later.",
     "default": "Any other refusal; 503 while the database is away: the same request may succeed later.",
 }
 

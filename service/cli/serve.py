@@ -18,17 +18,9 @@ def serve() -> None:
     """Run web and worker in one process, on DATABASE_URL or an embedded Postgres."""
     import uvloop
 
-    from service.access import ADMIN_TOKEN_FILE, ensure_admin_token
     from service.app import run
 
-    settings = _settings()
-    if settings.admin_token is None:
-        home = settings.database.home
-        token, made = ensure_admin_token(home)
-        settings = replace(settings, admin_token=token)
-        if made:
-            typer.echo(f"admin token, shown only now and kept in {home / ADMIN_TOKEN_FILE}: {token}")
-    uvloop.run(run(settings, web=True, worker=True, migrate=True))
+    uvloop.run(run(with_admin_token(), web=True, worker=True, migrate=True))
 
 
 @app.command()
@@ -57,6 +49,20 @@ def migrate() -> None:
 
     asyncio.run(bring())
     typer.echo(f"the database is at revision {schema.head()}")
+
+
+def with_admin_token() -> "Settings":
+    """The settings in force, with an admin token: the one that is set, or the home's own, made and shown at the first start."""
+    from service.access import ADMIN_TOKEN_FILE, ensure_admin_token
+
+    settings = _settings()
+    if settings.admin_token is not None:
+        return settings
+    home = settings.database.home
+    token, made = ensure_admin_token(home)
+    if made:
+        typer.echo(f"admin token, shown only now and kept in {home / ADMIN_TOKEN_FILE}: {token}")
+    return replace(settings, admin_token=token)
 
 
 def _run(*, web: bool, worker: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from parsers.event import Event, Severity
 from service.detect.app_fold import Place, fold_each, marks_of
-from service.detect.detector import Fired
+from service.detect.detector import Cleared, Fired
 from service.detect.history import SETTLE, History
 from service.detect.rule import Rule
 
@@ -47,6 +47,8 @@ def backtest(rules: Sequence[Rule], batches: Iterable[Batch], *, until: datetime
         due = {place for place, wake_at in wakes.items() if wake_at + SETTLE <= clock} | set(marks)
         touched = {place: histories[place] for place in due if place in histories}
         for place, folded in fold_each(rules, touched, marks, clock=clock).items():
+            if folded.amended:
+                _amend(told.get(place, []), *folded.amended)
             for finding in folded.news:
                 _tell(told.setdefault(place, []), place, finding)
             if folded.alarm and told.get(place) and told[place][-1].cleared_at is None:
@@ -59,6 +61,16 @@ def backtest(rules: Sequence[Rule], batches: Iterable[Batch], *, until: datetime
                 if folded.wake_at:
                     wakes[place] = folded.wake_at
     return sorted((one for each in told.values() for one in each), key=lambda one: (one.fired_at, one.rule, one.key))
+
+
+def _amend(told: list[Occurrence], was: Cleared, now: Cleared) -> None:
+    for number, one in enumerate(told):
+        if one.cleared_at == was.at:
+            alarm = now.alarm
+            severity = max(one.severity, alarm.severity)
+            told[number] = replace(
+                one, severity=severity, cleared_at=now.at, count=alarm.count, fired_at=min(one.fired_at, alarm.since)
+            )
 
 
 def _tell(told: list[Occurrence], place: Place, finding: Any) -> None:

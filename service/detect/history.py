@@ -56,11 +56,13 @@ class History(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[S]):
-    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; the alarm that is
-    on by what is told; and when to fold again, on the app's clock and without SETTLE."""
+    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; an end that was
+    told before, as it was and as late lines have made it (they may have come in between, or end it sooner); the alarm that
+    is on by what is told; and when to fold again, on the app's clock and without SETTLE."""
 
     history: History[S] | None
     news: tuple[Finding, ...]
+    amended: tuple[Cleared, Cleared] | None
     alarm: Alarm | None
     wake_at: datetime | None
 
@@ -94,6 +96,7 @@ def fold(
     return Folded(
         None if next_history == History(detector.empty, base.at) else next_history,
         _news(history, settled, end.step.state.alarm, clock),
+        _amended(history.told, settled),
         told_points[-1].step.state.alarm,
         min(wakes, default=None),
     )
@@ -143,7 +146,7 @@ def _news(
 ) -> tuple[Finding, ...]:
     """What of `settled` has not been told. Where a late mark has changed what was told, the finding that mends it."""
     told = history.told
-    if len(settled) >= len(told) and all(type(a) is type(b) for a, b in zip(told, settled, strict=False)):
+    if _go_on(told, settled):
         return settled[len(told) :]
     was_on, is_on = _is_on(history, told), _is_on(history, settled)
     if was_on and not is_on:
@@ -151,6 +154,18 @@ def _news(
     if is_on and not was_on and alarm and alarm.last_at > told[-1].at:
         return (Fired(alarm.last_at, alarm),)
     return ()
+
+
+def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[Cleared, Cleared] | None:
+    """The last end that was told and what has become of it, where that is something else."""
+    pairs = zip(told, settled, strict=False) if _go_on(told, settled) else [(told[-1], settled[-1])] if settled else []
+    ends = [(was, now) for was, now in pairs if isinstance(was, Cleared) and isinstance(now, Cleared)]
+    return ends[-1] if ends and ends[-1][0] != ends[-1][1] else None
+
+
+def _go_on(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> bool:
+    """Whether `settled` are the same sorts of findings as `told`, and perhaps more."""
+    return len(settled) >= len(told) and all(type(a) is type(b) for a, b in zip(told, settled, strict=False))
 
 
 def _is_on(history: History[S], findings: tuple[Finding, ...]) -> bool:

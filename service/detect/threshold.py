@@ -40,7 +40,8 @@ class Recent:
 
 
 def step(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
-    """`recent` with `mark` in it; `Fired` while a level is reached within `rule.within`, `Cleared` by the last recovery."""
+    """`recent` with `mark` in it; `Fired` while a level is reached within `rule.within`, `Cleared` where one recovery is
+    all it takes."""
     if mark.sort == RECOVER:
         return _recover(rule, recent, mark)
     marks = _keep(rule, (*recent.marks, mark), mark.at)
@@ -71,10 +72,12 @@ def _recover(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
     if alarm is None:
         return _step(rule, recent)
     recent = replace(recent, recovered=recent.recovered + 1)
-    quiet_at = _quiet_at(rule, recent)
-    if recent.recovered >= (rule.recoveries or 0) and (quiet_at is None or quiet_at <= mark.at):
+    if rule.quiet is None and rule.recoveries == 1:
         return Step(Recent(), (Cleared(mark.at, _why(rule), alarm),))
-    return _step(rule, recent)
+    if recent.recovered < (rule.recoveries or 0):
+        return _step(rule, recent)
+    # It is over if no match came meanwhile: a timer says so, for one may be on its way.
+    return Step(recent, (), max(mark.at, _quiet_at(rule, recent) or mark.at))
 
 
 def _step(rule: Threshold, recent: Recent, found: tuple[Finding, ...] = ()) -> Step[Recent]:

@@ -6,7 +6,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service.detect.detector import Alarm, Fired
+from service.detect.detector import Alarm, Cleared, Fired
 from service.store.incidents import Incident
 
 OPENED, ACKNOWLEDGED, RAISED, RESOLVED, REOPENED = "opened", "acknowledged", "raised", "resolved", "reopened"
@@ -61,6 +61,12 @@ def reopened(incident: Incident, fired: Fired) -> Incident:
 def resolved(incident: Incident, *, at: datetime) -> Incident:
     """`incident` as one that is over, since `at`."""
     return replace(incident, status="resolved", resolved_at=max(at, incident.opened_at))
+
+
+def amended(incident: Incident, end: Cleared) -> Incident:
+    """`incident`, which is over, with its end as late lines have made it."""
+    severity = max(incident.severity, end.alarm.severity)
+    return replace(resolved(seen(incident, end.alarm), at=end.at), severity=severity)
 
 
 def acknowledged(incident: Incident, *, at: datetime) -> Incident:

@@ -135,9 +135,11 @@ class Watch:
         known: Mapping[UUID, Event],
     ) -> None:
         """What a fold has found, as incidents and their transitions."""
-        if not folded.news and folded.alarm is None:
+        if not folded.news and folded.alarm is None and folded.amended is None:
             return
         incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
+        if folded.amended and incident and incident.resolved_at == folded.amended[0].at:
+            incident = await _replaced(conn, lifecycle.amended(incident, folded.amended[1]))
         findings: Sequence[Finding] = folded.news
         if not findings and folded.alarm and incident and incident.resolved_at:
             # Somebody has resolved it, but it goes on.

@@ -39,7 +39,7 @@ _CLAIM = text(
         select due.app_id, :holder, 1, now() + interval '{LEASE_SECONDS} seconds' from due
         left join leases as taken on taken.app_id = due.app_id
         where taken.app_id is null or taken.holder = :holder or taken.expires_at < now()
-        order by due.app_id limit :most
+        order by taken.expires_at nulls first, due.app_id limit :most -- who was served longest ago is served first
         on conflict (app_id) do update
         set holder = excluded.holder, expires_at = excluded.expires_at,
             token = held.token + case when held.holder = excluded.holder then 0 else 1 end

@@ -40,7 +40,7 @@ class Asking:
 async def ask(emptied_url: str) -> AsyncIterator[Asking]:
     """The API on an empty database."""
     db = Database.open(emptied_url)
-    app = FastAPI(title="drainwatch", version="0")
+    app = FastAPI(title="drainwatch", version="0", docs_url=None)
     api.install(app, Api(db=db, access=Access(db, admin_token=ADMIN), public_url=PUBLIC_URL))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://drainwatch") as http:

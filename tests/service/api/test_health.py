@@ -1,3 +1,5 @@
+import re
+
 from sqlalchemy import text
 
 from .conftest import Asking
@@ -43,3 +45,18 @@ async def test_every_operation_is_described_with_its_parameters_and_its_refusals
             assert "404" in way["responses"], path
     for name, schema in described["components"]["schemas"].items():
         assert schema.get("description") or name.startswith("PageJson"), name
+
+
+async def test_the_page_for_people_names_every_operation_and_loads_nothing_from_elsewhere(ask: Asking) -> None:
+    described = await ask.get("/openapi.json")
+
+    page = await ask("GET", "/docs", token=None)
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path, ways in described["paths"].items():
+        for method in ways:
+            assert f"<code>{method.upper()} {path}</code>" in page.text
+    for name in described["components"]["schemas"]:
+        assert f'id="{name}"' in page.text
+    assert not re.search(r"<script|<link|<img|src=|https?://(?!example|logs)", page.text)

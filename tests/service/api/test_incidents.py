@@ -97,6 +97,7 @@ async def test_incidents_are_filtered_and_paged_newest_first(ask: Asking) -> Non
     second = await ask.get("/v1/incidents", limit="2", cursor=first["next_cursor"])
     assert [one["app"] for one in first["items"] + second["items"]] == ["blog", "shop", "shop"]
     assert second["next_cursor"] is None
+    assert (await ask.get("/v1/incidents", limit="3"))["next_cursor"] is None
 
 
 async def test_who_acknowledges_and_resolves_stands_in_the_timeline(ask: Asking) -> None:

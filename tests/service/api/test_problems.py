@@ -131,6 +131,7 @@ async def test_a_wrong_body_is_400_and_its_member_named(ask: Asking) -> None:
         (json.dumps({**good, "environment": "Production"}).encode(), "environment"),
         (json.dumps({**good, "logplex_token": ""}).encode(), "logplex_token"),
         (json.dumps({**good, "nope": 1}).encode(), "nope"),
+        (json.dumps({**good, "\ud800": 1}).encode(), "body"),
     ):
         said = problem(await ask("POST", "/v1/drains", content=content, headers=JSON), 400)
         assert said.get("parameter") == parameter, content[:80]

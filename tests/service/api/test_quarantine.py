@@ -13,7 +13,7 @@ async def test_what_could_not_be_parsed_is_listed_byte_for_byte_with_its_reason(
 
     assert base64.b64decode(found["bytes"]) == b"garbage \xff\x00 "
     assert found["text"] == "garbage \ufffd\x00 "
-    assert "octet count" in found["reason"]
+    assert "byte 0" in found["reason"]
     assert (found["app"], len((await ask.get("/v1/lines"))["items"])) == ("shop", 1)
 
 

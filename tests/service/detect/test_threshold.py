@@ -48,6 +48,7 @@ def without(name: str, **fields: object) -> dict[str, Any]:
 )
 def test_it_opens_when_the_count_is_reached_within_the_time(times: tuple[str, ...], expected: list[str]) -> None:
     assert found(DECLINED, *declined(*times)) == expected
+    assert found({**DECLINED, "quiet": "20m"}, *declined(*times)) == expected
 
 
 def test_what_does_not_match_is_not_counted() -> None:
@@ -164,6 +165,13 @@ def test_recovery_ends_it_at_once() -> None:
     assert found(rule, *OPEN, *paid("12:03")) == ["raxx-api-prod error 12:02 to 12:03"]
 
 
+def test_after_a_recovery_it_counts_from_nothing() -> None:
+    rule = without("quiet", recovers={"match": "kind:shop result:paid"})
+    story = [*OPEN, *paid("12:03"), *declined("12:04", "12:05")]
+    assert found(rule, *story) == ["raxx-api-prod error 12:02 to 12:03"]
+    assert found(rule, *story, *declined("12:06"))[1:] == ["raxx-api-prod error 12:06"]
+
+
 def test_recovery_before_it_opened_is_nothing() -> None:
     rule = without("quiet", recovers={"match": "kind:shop result:paid"})
     assert found(rule, *declined("12:00", "12:01"), *paid("12:01:30"), *declined("12:02"), until="20:00") == [
@@ -174,7 +182,8 @@ def test_recovery_before_it_opened_is_nothing() -> None:
 def test_recoveries_are_counted_since_the_last_match() -> None:
     rule = without("quiet", recovers={"match": "kind:shop result:paid", "count": 2})
     story = [*OPEN, *paid("12:03"), *declined("12:04"), *paid("12:05", "12:06")]
-    assert found(rule, *story) == ["raxx-api-prod error 12:02 to 12:06"]
+    assert found(rule, *story, until="12:06:09") == ["raxx-api-prod error 12:02"]  # a match may be on its way
+    assert found(rule, *story, until="12:06:10") == ["raxx-api-prod error 12:02 to 12:06"]
 
 
 @pytest.mark.parametrize(
