@@ -1,8 +1,12 @@
-"""replay: files posted to a running service as Logplex would post them."""
+"""replay: files posted to a running service as Logplex would post them.
+
+A frame's id is made of what is in it and where that stands, so whatever was stored before is not stored again: a replay that
+was interrupted, or lost a frame, is repeated as it was.
+"""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
     from service.cli.logplex import Node, Piece
 
 app = typer.Typer()
+
+_PATIENCE_S = 10.0  # a restart of the service takes less
+# With --speed, what is due within so many seconds is one frame: a cut that is the same each time, whatever the service's pace.
+_GATHER_S = 0.1
 
 
 @app.command()
@@ -41,7 +49,11 @@ def replay(
     logplex_token: Annotated[str | None, typer.Option(help="The Logplex-Drain-Token to post with.")] = None,
     json: Json = False,
 ) -> None:
-    """Post files to the service at DRAINWATCH_URL (else the local one) as Logplex would."""
+    """Post files to the service at DRAINWATCH_URL (else the local one) as Logplex would.
+
+    The same command again, within 24 hours, stores nothing twice (with --secret and without --rebase): that is how to go on
+    with one that was interrupted.
+    """
     from datetime import UTC, datetime
 
     from service.cli import recording, show
@@ -74,36 +86,49 @@ async def _replay(
     *,
     quiet: bool,
 ) -> "Node":
-    from service.cli.logplex import Node
+    from service.cli.logplex import Habits, Node
 
     async with _secret(app, secret) as known:
-        node = Node(f"{url}/drain", app=app, secret=known, drain_token=logplex_token)
+        habits = Habits(connect_for_s=_PATIENCE_S)
+        node = Node(f"{url}/drain", app=app, secret=known, drain_token=logplex_token, habits=habits)
         try:
             with _progress(quiet) as progress:
-                await _post_all(node, pieces, speed, progress)
+                await _post_all(node, app, pieces, speed, progress)
         finally:
             await node.close()
     return node
 
 
-async def _post_all(node: "Node", pieces: Sequence["Piece"], speed: float | None, progress: "Progress") -> None:
-    """Frame by frame; with `speed`, what is due by then. Meanwhile lines gather, as they do in Logplex."""
-    from service.cli.logplex import take_frame
+async def _post_all(
+    node: "Node", app: str, pieces: Sequence["Piece"], speed: float | None, progress: "Progress"
+) -> None:
+    """Frame by frame; with `speed`, each when its last line is due."""
+    from service.cli.logplex import frame_id_of
 
     due = _due_s(pieces, speed)
     task = progress.add_task("posting", total=len(pieces))
-    began, at = monotonic(), 0
-    while at < len(pieces):
-        wait = began + due[at] - monotonic()
+    began = monotonic()
+    for start, end in _frames(pieces, due):
+        wait = began + due[end - 1] - monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
-        ready = at + 1
-        while ready < len(pieces) and began + due[ready] <= monotonic():
-            ready += 1
-        end = take_frame(pieces[:ready], at)
-        await node.post(pieces[at:end])
+        frame = pieces[start:end]
+        body = b"".join(piece.wire for piece in frame)
+        await node.post(frame, frame_id=frame_id_of(app, start, body))
         progress.update(task, completed=end)
-        at = end
+
+
+def _frames(pieces: Sequence["Piece"], due: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """Where each frame begins and ends: as many lines as fit, of those that are due within the same tenth of a second."""
+    from service.cli.logplex import take_frame
+
+    start = 0
+    while start < len(pieces):
+        end = stop = take_frame(pieces, start)
+        if due[stop - 1] // _GATHER_S != due[start] // _GATHER_S:
+            end = next(at for at in range(start + 1, stop) if due[at] // _GATHER_S != due[start] // _GATHER_S)
+        yield start, end
+        start = end
 
 
 def _due_s(pieces: Sequence["Piece"], speed: float | None) -> list[float]:

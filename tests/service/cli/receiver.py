@@ -25,16 +25,27 @@ class Receiver:
     url: str
     got: list[Got] = field(default_factory=list)
     connections: int = 0
+    _open: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def hang_up(self) -> None:
+        """Closes all connections from this side."""
+        for writer in self._open:
+            writer.close()
+
+
+# A status, 0 for ending the connection without an answer; an answer as it stands; None for none at all.
+Said = int | bytes | None
 
 
 @asynccontextmanager
-async def receiver(answers: Sequence[int] = ()) -> AsyncIterator[Receiver]:
-    """Answers with `answers` in turn, then with 204. 0: ends the connection without an answer."""
+async def receiver(answers: Sequence[Said] = ()) -> AsyncIterator[Receiver]:
+    """Answers with `answers` in turn, then with 204."""
     left = list(answers)
     here = Receiver("")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         here.connections += 1
+        here._open.append(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -42,10 +53,12 @@ async def receiver(answers: Sequence[int] = ()) -> AsyncIterator[Receiver]:
                 got = Got(head[0], headers, b"")
                 got.body = await reader.readexactly(int(got.header("content-length")))
                 here.got.append(got)
-                status = left.pop(0) if left else 204
-                if status == 0:
+                said = left.pop(0) if left else 204
+                if said == 0:
                     break
-                writer.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
+                if isinstance(said, int):
+                    said = b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % said
+                writer.write(said or b"")
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -54,4 +67,7 @@ async def receiver(answers: Sequence[int] = ()) -> AsyncIterator[Receiver]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         here.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/drain"
-        yield here
+        try:
+            yield here
+        finally:
+            here.hang_up()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.logplex import Piece
-from service.cli.replay import _due_s
+from service.cli.replay import _due_s, _frames
 from vocabulary import frame_of, message, router_line
 
 from .conftest import Run
@@ -43,6 +43,23 @@ async def test_without_a_secret_a_drain_is_there_for_as_long_as_it_takes(there: 
     assert event["code"] == "H12"
 
 
+async def test_a_new_drain_may_post_at_once_though_the_apps_others_did_a_moment_ago(there: Run, body: str) -> None:
+    secret = (await there("drain", "add", "shop", "--environment", "production", "--json")).json()["secret"]
+    await there("replay", body, "--app", "shop", "--secret", secret)
+
+    assert (await there("replay", body, "--app", "shop")).status == 0
+
+
+@pytest.mark.parametrize("pace", [(), ("--speed", "1000")], ids=["at once", "at a pace"])
+async def test_the_same_replay_again_stores_nothing_twice(there: Run, body: str, pace: tuple[str, ...]) -> None:
+    secret = (await there("drain", "add", "shop", "--environment", "production", "--json")).json()["secret"]
+    for _ in range(2):
+        ran = await there("replay", body, "--app", "shop", "--secret", secret, *pace)
+        assert ran.status == 0
+
+    assert len((await there("errors", "--json")).json()["items"]) == 1
+
+
 async def test_what_is_refused_is_lost_and_status_1_with_the_reason(there: Run, body: str) -> None:
     ran = await there("replay", body, "--app", "shop", "--secret", "wrong")
 
@@ -57,3 +74,10 @@ def test_with_a_speed_lines_keep_their_pace_and_late_ones_come_at_once() -> None
 
     assert _due_s(pieces, 10.0) == [0.0, 1.0, 1.0, 1.0, 2.0]
     assert _due_s(pieces, None) == [0.0] * 5
+
+
+def test_frames_are_cut_where_they_are_full_and_at_a_tenth_of_a_second() -> None:
+    pieces = [Piece(b"", None)] * 2000
+
+    assert list(_frames(pieces, [0.0] * 2000)) == [(0, 1024), (1024, 2000)]
+    assert list(_frames(pieces[:5], [0.0, 0.05, 0.15, 0.31, 0.31])) == [(0, 2), (2, 3), (3, 5)]
