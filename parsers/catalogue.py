@@ -1,5 +1,8 @@
 """Every H, R and L code of Heroku: name, severity, what it means, what to do first (Heroku: Error codes).
 
+The name is the one that is logged, where a line was seen, else the documentation's title; retired codes and numbers that were
+left out are there too. A code that is not is still an event: `severity_of` has a severity for any.
+
 The severity is that of the event. Whatever the router writes as `at=error` is at least an error; what it writes as
 `at=warning` or `at=info` (H27, H28, H80 to H83) is none: a client that left, or a state that someone chose. R14 is an error
 although its incident is a warning. L10's severity grows with what was lost: `kinds/logplex_error.py`.
@@ -14,7 +17,7 @@ _TABLE = """
 H10 critical App crashed
     Every web dyno has crashed or failed to boot, so nothing answers.
     > Read the lines before `State changed from … to crashed`; fix or `heroku rollback`; `heroku restart` ends the cool-off.
-H11 error    Backlog too deep
+H11 critical Backlog too deep
     More requests wait for the app than a router holds: 200 for each web dyno.
     > Add web dynos, or shorten the requests.
 H12 error    Request timeout
@@ -23,7 +26,7 @@ H12 error    Request timeout
 H13 error    Connection closed without response
     The dyno took the connection and closed it without a byte: a worker killed or crashed, or a keep-alive that ended.
     > Set the server's keep-alive to 90 s or more and its worker timeout above 30 s; look for crashes.
-H14 critical No web dynos running
+H14 critical No web processes running
     The app is scaled to no web dynos.
     > `heroku ps:scale web=1`
 H15 error    Idle connection
@@ -66,6 +69,12 @@ H27 info     Client Request Interrupted
     > If there are many, look at the response times.
 H28 info     Client Connection Idle
     The client sent nothing for 55 s.
+H29 error    Undocumented
+    Heroku has never said what this is.
+    > If it comes, ask Heroku's support.
+H30 error    Undocumented
+    Heroku has never said what this is.
+    > If it comes, ask Heroku's support.
 H31 error    Misdirected Request
     A request for a host that is not served here: old DNS, or a crawler.
     > If users complain, check DNS and the CDN.
@@ -84,7 +93,7 @@ H80 info     Maintenance mode
 H81 info     Blank app
     Nothing was deployed yet.
     > Deploy.
-H82 warning  Dyno hours used up
+H82 warning  Free dyno quota exhausted
     The account's pool of Eco dyno hours is empty and the dynos sleep.
     > Upgrade the dyno type.
 H83 info     Planned Service Degradation
@@ -119,7 +128,7 @@ R17 error    Checksum error
 R99 warning  Platform error
     Heroku could not start the dyno.
     > See Heroku's status page and wait.
-L10 warning  Drain buffer overflow
+L10 warning  output buffer overflow
     A drain did not take lines as fast as they came, and some were dropped.
     > Make the drain's receiver faster, or log less.
 L11 info     Tail buffer overflow
@@ -131,7 +140,7 @@ L12 warning  Local buffer overflow
 L13 warning  Local delivery error
     Lines could not be shipped from the dyno.
     > If it lasts, ask Heroku's support.
-L14 warning  Certificate validation error
+L14 warning  certificate validation
     The certificate of a TLS syslog drain is not accepted.
     > Renew the certificate at the host that `uri` names.
 L15 info     Tail buffer temporarily unavailable

@@ -3,9 +3,9 @@
 Hard about it: nearly every line is plain, and a plain line must cost next to nothing. So a body is read by columns: one
 pass finds the messages, each is split into header fields, and what a frame says of its lines as a whole comes from the
 columns at C's speed. A line is read on its own only where a marker (` code=`, an event's name) or its process says that
-it may mean something. On the usual mix (tests/bench/parse.py) that is 2.5 µs a line: framing and headers 0.7, looking for
-secrets 0.6, for markers 0.4, times 0.2, reading the one line in a hundred that is an event 0.3. Reading and masking each
-line on its own takes 18.
+it may mean something. On the usual mix (tests/bench/parse.py) that is 2.4 µs a line, traffic aside: framing and headers
+0.8, looking for secrets 0.7, for markers 0.3, for traces 0.2, times 0.1, reading the one line in a hundred that is an event
+0.3. Reading and masking each line on its own takes 18.
 """
 
 from bisect import bisect_right
@@ -15,14 +15,19 @@ from datetime import datetime
 from functools import lru_cache
 
 from parsers import syslog
-from parsers.event import Event, FieldValue
-from parsers.kinds import named, readers_of, router
+from parsers.beside import Beside
+from parsers.columns import NO_COLUMNS, Columns, read_columns, set_apart, what_is_said
+from parsers.event import Event
+from parsers.kinds import is_of_the_app, named, readers_of, router
 from parsers.kinds.logplex_error import is_overflow_notice
 from parsers.kinds.meaning import Meaning
 from parsers.kinds.named import EventTable
 from parsers.line import Line, Origin
-from parsers.octet_counting import Damage, octet_counted, split_messages, whole_messages
+from parsers.multiline import OpenTrace
+from parsers.octet_counting import Damage, octet_counted
 from parsers.redact import Redaction
+from parsers.traces import traces_in
+from parsers.traffic import Sifted, sift
 
 # A router line without one of these is a request that went well, but for the form of before 2013.
 _ROUTER_MARKERS = (b" code=", b" status=5")
@@ -58,7 +63,8 @@ class Frame:
     `messages` their number. `head` is how many bytes of it are a line that Logplex itself put first, to say what it
     dropped. `first_at` and `last_at` span the lines' own times, `newest_at` is the newest time at which one counts: its own,
     or its receipt if that was earlier. All three are the time of receipt where there is no line. `processes` are the
-    PROCIDs that speak; an event's `place` is its message's number.
+    PROCIDs that speak; an event's `place` is its message's number. `open_traces` are the traces that the app's next frame may
+    go on with (`traces.continue_traces`); those that have begun for certain are among the events, as far as they go.
     """
 
     body: bytes
@@ -70,35 +76,29 @@ class Frame:
     processes: frozenset[str]
     events: tuple[Event, ...]
     damage: tuple[Damage, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The messages of a body in which each can be read, where each ends in it, and their header fields, one column each."""
-
-    messages: Sequence[bytes]
-    ends: Sequence[int]
-    stamps: Sequence[bytes] = ()
-    sources: Sequence[bytes] = ()
-    processes: Sequence[bytes] = ()
-    texts: Sequence[bytes] = ()
+    open_traces: tuple[OpenTrace, ...] = ()
+    traffic: tuple[Sifted, ...] = ()
 
 
 def read_frame(body: bytes, origin: Origin, received_at: datetime, reading: Reading) -> Frame:
     """The frame that a POST's body is. Linear in its length; raises nothing, whatever stands in it."""
     damage: tuple[Damage, ...] = ()
-    columns = _columns(body)
+    columns = read_columns(body)
     if columns is None:
-        body, damage = _set_apart(body, reading.redaction)
-        columns = _columns(body) or _NO_COLUMNS
-    said = _said(columns, whole=reading.redaction.fwd)
-    if reading.redaction.suspects(said):
+        body, damage = set_apart(body, reading.redaction)
+        columns = read_columns(body) or NO_COLUMNS
+    requests, said = what_is_said(columns, whole=reading.redaction.fwd)
+    if reading.redaction.suspects(b"\n".join((requests, said))):
         messages = reading.redaction.masked_messages(columns.processes, columns.messages)
         if messages != columns.messages:
             body = b"".join(octet_counted(message) for message in messages)
-            columns = _columns(body) or _NO_COLUMNS
-    places = _places(body, columns, _markers(said, reading, origin))
+            columns = read_columns(body) or NO_COLUMNS
+    places = _places(body, columns, _markers(requests, said, reading, origin))
     lines = ((place, syslog.read_line(columns.messages[place], received_at)) for place in places)
+    events = list(_events(lines, origin, received_at, reading))
+    traces = traces_in(columns, body, said, origin, received_at)
+    if traces.events:
+        events = sorted([*events, *traces.events], key=lambda event: event.place)
     first_at, last_at = syslog.span_of(columns.stamps, received_at)
     notice = bool(columns.messages) and columns.processes[0] == b"logplex" and is_overflow_notice(columns.texts[0])
     return Frame(
@@ -109,80 +109,25 @@ def read_frame(body: bytes, origin: Origin, received_at: datetime, reading: Read
         last_at=last_at,
         newest_at=min(last_at, received_at),
         processes=frozenset(syslog.decode(process) for process in set(columns.processes)),
-        events=tuple(_events(lines, origin, received_at, reading)),
+        events=tuple(events),
         damage=damage,
+        open_traces=traces.open_traces,
+        traffic=sift(columns, (first_at, last_at), received_at),
     )
+
+
+def traffic_of(body: bytes, received_at: datetime) -> tuple[Sifted, ...]:
+    """What the lines of a stored body add to which minutes."""
+    columns = read_columns(body) or NO_COLUMNS
+    return sift(columns, syslog.span_of(columns.stamps, received_at), received_at)
 
 
 def read_lines(body: bytes, received_at: datetime) -> Iterator[Line]:
     """The lines of a stored body, in order; `received_at` stands in for a time that cannot be read."""
-    columns = _columns(body)
+    columns = read_columns(body)
     if columns is None:
-        columns = _columns(_set_apart(body, Redaction(credentials=False, query_names=()))[0]) or _NO_COLUMNS
+        columns = read_columns(set_apart(body, Redaction(credentials=False, query_names=()))[0]) or NO_COLUMNS
     return (syslog.read_line(message, received_at) for message in columns.messages)
-
-
-# -- the columns -----------------------------------------------------------------------------------------------------
-
-_NO_COLUMNS = _Columns((), ())
-
-
-def _columns(body: bytes) -> _Columns | None:
-    """The columns of a body; None where an octet count does not hold or a header cannot be read.
-
-    0.7 µs a line. Splitting at most six times leaves the text in one piece; `zip` turns a hundred lists of seven round.
-    """
-    whole = whole_messages(body)
-    if whole is None:
-        return None
-    messages, ends = whole
-    if not messages:
-        return _NO_COLUMNS
-    heads = [message.split(b" ", 6) for message in messages]
-    try:
-        priorities, stamps, _, sources, processes, _, texts = zip(*heads, strict=True)
-    except ValueError:  # some line has no text and no space before it; with fewer than six fields it has no header
-        if min(map(len, heads)) < 6:
-            return None
-        priorities, stamps, _, sources, processes, _, texts = zip(*[(*head, b"")[:7] for head in heads], strict=True)
-    odd = set(priorities) - syslog.PRIORITIES
-    if odd and not all(map(syslog.has_priority, odd)):
-        return None
-    return _Columns(messages, ends, stamps, sources, processes, texts)
-
-
-def _set_apart(body: bytes, redaction: Redaction) -> tuple[bytes, tuple[Damage, ...]]:
-    """The messages of a body that can be read, octet-counted, and the rest of it, masked; neighbouring damage is one."""
-    good: list[bytes] = []
-    bad: list[tuple[int, int, str]] = []
-    for piece in split_messages(body):
-        if isinstance(piece, Damage):
-            at, end, reason = piece.at, piece.at + len(piece.body), piece.reason
-        elif why := syslog.why_unreadable(piece.body):
-            at, end, reason = piece.at, piece.end, why
-        else:
-            good.append(piece.counted)
-            continue
-        if bad and bad[-1][1] == at:
-            at, _, reason = bad.pop()
-        bad.append((at, end, reason))
-    masked = redaction.masked  # a reason quotes what it found
-    return b"".join(good), tuple(
-        Damage(at, masked(body[at:end]), masked(reason.encode()).decode()) for at, end, reason in bad
-    )
-
-
-def _said(columns: _Columns, *, whole: bool) -> bytes:
-    """What programs and people wrote in a frame, joined: the texts, but of router lines only what stands up to the path.
-
-    Behind it a router line has nothing that could be a credential, so that two thirds of it need no looking at.
-    """
-    if whole:
-        return b"\n".join(columns.texts)
-    lines = zip(columns.processes, columns.texts, strict=True)
-    return b"\n".join(
-        [text.rpartition(b'" host=')[0] or text if process == b"router" else text for process, text in lines]
-    )
 
 
 # -- the events ------------------------------------------------------------------------------------------------------
@@ -191,21 +136,14 @@ def _said(columns: _Columns, *, whole: bool) -> bytes:
 def _events(
     lines: Iterable[tuple[int, Line]], origin: Origin, received_at: datetime, reading: Reading
 ) -> Iterator[Event]:
-    """The events among some lines, each with its number, in their order.
-
-    `Process running mem=870M(170.1%)` comes before the R14 or R15 that it explains, so its numbers go to that one too.
-    """
+    """The events among some lines, each with its number, in their order."""
     watched = reading.watched(origin.app)
-    memory: dict[str, Mapping[str, FieldValue]] = {}
+    beside = Beside()
     for place, line in lines:
         meaning = _meaning(line, origin, reading, watched)
         if meaning is None:
+            beside.line(line)
             continue
-        fields = meaning.fields
-        if "mem_mb" in fields:
-            memory[line.process] = {"mem_mb": fields["mem_mb"], "mem_pct": fields["mem_pct"]}
-        elif meaning.code in ("R14", "R15"):
-            fields = {**fields, **memory.pop(line.process, {})}
         yield Event(
             ts=line.ts,
             received_at=received_at,
@@ -218,19 +156,23 @@ def _events(
             code=meaning.code,
             severity=meaning.severity,
             message=line.text,
-            fields=fields,
+            fields=beside.fields(line, meaning),
             flags=meaning.flags,
             place=place,
         )
 
 
-def _markers(said: bytes, reading: Reading, origin: Origin) -> tuple[bytes, ...]:
+def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> tuple[bytes, ...]:
     """What a line has in it that may mean something, without what is in none of this frame's."""
-    rare = (_OLD_ROUTER_MARKER, *reading.names, *(path.encode() for path in reading.watched(origin.app)))
-    return (*_ROUTER_MARKERS, *(marker for marker in rare if marker in said))
+    of_requests = (_OLD_ROUTER_MARKER, *(path.encode() for path in reading.watched(origin.app)))
+    return (
+        *_ROUTER_MARKERS,
+        *(marker for marker in of_requests if marker in requests),
+        *(name for name in reading.names if name in said),
+    )
 
 
-def _places(body: bytes, columns: _Columns, markers: Sequence[bytes]) -> list[int]:
+def _places(body: bytes, columns: Columns, markers: Sequence[bytes]) -> list[int]:
     """The numbers of the lines that may mean something: with a marker in them, or of a process of the platform's own."""
     places: set[int] = set()
     for marker in markers:
@@ -243,8 +185,7 @@ def _places(body: bytes, columns: _Columns, markers: Sequence[bytes]) -> list[in
     platform = {speaker for speaker in speakers if _is_platform(*speaker)}
     if platform:
         lines = enumerate(zip(columns.sources, columns.processes, strict=True))
-        # `source=web.1 … sample#memory_total=…` comes from every dyno every 20 s and tells no event of these kinds.
-        places.update(at for at, line in lines if line in platform and not columns.texts[at].startswith(b"source="))
+        places.update(at for at, line in lines if line in platform)
     return sorted(places)
 
 
@@ -261,6 +202,6 @@ def _meaning(line: Line, origin: Origin, reading: Reading, watched: frozenset[st
             return meaning
     if watched and router.read in readers:
         return router.read_watched(line, watched)
-    if not readers and line.source != "heroku":
+    if is_of_the_app(line.source, line.process):
         return named.read(line, reading.tables, origin.environment)
     return None

@@ -23,6 +23,8 @@ _STRUCTURED_DATA = re.compile(rb'(?:\[%s(?: %s="(?:[^"\\\]]|\\.)*")+\])+(?: |$)'
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _FIRST_SIX = 6
+_MINUTE = len("2026-05-11T12:00:")
+_OF_STAMPS = b"0123456789-T:.+ "
 
 
 def has_priority(field: bytes) -> bool:
@@ -85,12 +87,25 @@ def read_time(stamp: bytes) -> datetime | None:
 def span_of(stamps: Sequence[bytes], received_at: datetime) -> tuple[datetime, datetime]:
     """The earliest and the latest of some headers' times; a time that cannot be read is the time of receipt.
 
-    Where all can be read as they are, which is as Logplex writes them, that is done in one go: 0.2 µs a line against 0.8.
+    Where all are of one minute of UTC and written as Logplex writes them, their bytes are in the order of their times, for
+    `+` comes before `.` and the digits: 0.1 µs a line (what is no time, as `…:7.+00:00`, passes between two that are). Else
+    each is read, in one go where that can be done (0.2), or one by one (0.8).
     """
     if not stamps:
         return received_at, received_at
+    earliest, latest = min(stamps), max(stamps)
+    joined = b" ".join(stamps)
+    if (
+        earliest[:_MINUTE] == latest[:_MINUTE]
+        and joined.count(b"+00:00 ") == len(stamps) - 1
+        and joined.endswith(b"+00:00")
+        and not joined.translate(None, _OF_STAMPS)
+    ):
+        first, last = read_time(earliest), read_time(latest)
+        if first and last:
+            return first, last
     with suppress(ValueError, TypeError):  # no time at all; one without an offset among others
-        plain = list(map(datetime.fromisoformat, b" ".join(stamps).decode("ascii").split(" ")))
+        plain = list(map(datetime.fromisoformat, joined.decode("ascii").split(" ")))
         first, last = min(plain), max(plain)
         if first.tzinfo is UTC and last.tzinfo is UTC:
             return first, last

@@ -188,7 +188,7 @@ def render(node: Node) -> str:
         case Text(text):
             return text if _PLAIN_WORD.fullmatch(text) and text not in RESERVED else quoted(text)
         case TextGlob(pattern):
-            return pattern
+            return f"*{pattern}"  # it fits anywhere; without the star `:*a` or `-*a` would be something else
         case Equals(name, value):
             return f"{name}:{value if _PLAIN_VALUE.fullmatch(value) else quoted(value)}"
         case Glob(name, pattern):

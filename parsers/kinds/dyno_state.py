@@ -13,6 +13,20 @@ from parsers.quantities import megabytes, number
 
 _Found = re.Match[str]
 _Fields = dict[str, FieldValue]
+# 128 + the number of the signal that ended it (POSIX shells do the same).
+_SIGNALS = {
+    129: "SIGHUP",
+    130: "SIGINT",
+    131: "SIGQUIT",
+    132: "SIGILL",
+    134: "SIGABRT",
+    135: "SIGBUS",
+    136: "SIGFPE",
+    137: "SIGKILL",
+    139: "SIGSEGV",
+    141: "SIGPIPE",
+    143: "SIGTERM",
+}
 _NORMAL_EXITS = (0, 143)  # ended by itself; ended by SIGTERM, as every restart does
 
 
@@ -36,7 +50,10 @@ def _states(found: _Found) -> _Fields:
 
 
 def _exit_status(found: _Found) -> _Fields:
-    return {} if found[1] is None else {"exit_status": int(found[1])}
+    if found[1] is None:
+        return {}
+    status = int(found[1])
+    return {"exit_status": status, "signal": _SIGNALS[status]} if status in _SIGNALS else {"exit_status": status}
 
 
 def _signal(found: _Found) -> _Fields:

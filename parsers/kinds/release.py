@@ -15,8 +15,9 @@ _Fields = dict[str, FieldValue]
 
 # `by user user@example.com`, in the old form `by user@example.com`; a line of a command may end in `sort by name`.
 _ACTOR = re.compile(r" by (?:user (\S+)|(\S+@\S+))$")
-# The last line of a command of several lines (each is a message of its own): it says nothing that the first did not.
+# The last line of a command of several lines (each is a message of its own): part of the first one (`beside.py`).
 _END_OF_COMMAND = "`"
+_COMMAND = "Starting process with command"
 
 
 def read(line: Line) -> Meaning | None:
@@ -34,6 +35,19 @@ def read(line: Line) -> Meaning | None:
     if actor and not text.endswith(_END_OF_COMMAND):
         return Meaning("release", Severity.INFO, fields={"action": "other", "text": text, **actor})
     return None
+
+
+def is_begun(text: str) -> bool:
+    """Whether it is the first of the several lines of a command."""
+    return text.startswith(_COMMAND) and _ACTOR.search(text) is None
+
+
+def end_of_command(text: str) -> tuple[str, str | None]:
+    """A further line of a command, and who started it, which stands at the end of the last one."""
+    found = _ACTOR.search(text)
+    if found is None or not text[: found.start()].endswith(_END_OF_COMMAND):
+        return text, None
+    return text[: found.start()].removesuffix(_END_OF_COMMAND), found[1] or found[2]
 
 
 def _named(found: _Found) -> _Fields:

@@ -26,7 +26,7 @@ _OF_THE_EVENT = ("code", "dyno")  # columns of the event, not among its fields
 
 def read(line: Line) -> Meaning | None:
     """`router_error` where the line carries a code, whatever its `at=`; `router_failure` where its status is 5xx."""
-    pairs = _pairs(line.text)
+    pairs = pairs_of(line.text)
     if code := pairs.get("code"):
         return _meaning("router_error", severity_of(code), pairs)
     status = number(pairs.get("status", ""))
@@ -37,7 +37,7 @@ def read(line: Line) -> Meaning | None:
 
 def read_watched(line: Line, paths: Container[str]) -> Meaning | None:
     """`router_failure` of a request for a watched path, however it went: `info`, or `warning` where its status is 4xx."""
-    pairs = _pairs(line.text)
+    pairs = pairs_of(line.text)
     if pairs.get("path", "").partition("?")[0] not in paths:
         return None
     status = number(pairs.get("status", ""))
@@ -49,8 +49,8 @@ def _meaning(kind: str, severity: Severity, pairs: dict[str, str]) -> Meaning:
     return Meaning(kind, severity, code=pairs.get("code"), dyno=pairs.get("dyno"), fields=_fields(pairs))
 
 
-def _pairs(text: str) -> dict[str, str]:
-    """The line's pairs, without the empty ones (`dyno= connect=` of a request that reached no dyno)."""
+def pairs_of(text: str) -> dict[str, str]:
+    """The line's pairs, without the empty ones (`dyno= connect=` of a request that reached no dyno), by key."""
     if old := _OLD.match(text):
         pairs = {**read_pairs(text[old.end() :]), **old.groupdict()}
     else:

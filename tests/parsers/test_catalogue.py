@@ -5,7 +5,7 @@ import pytest
 from parsers.catalogue import CODES, severity_of
 from parsers.event import Severity
 
-ROUTER = [*range(10, 29), *range(31, 35), *range(80, 84), 99]
+ROUTER = [*range(10, 35), *range(80, 84), 99]
 DYNO = [*range(10, 18), 99]
 LOGS = [*range(10, 16), 20]
 
@@ -34,6 +34,7 @@ def test_every_other_code_of_the_router_is_an_error(code: str) -> None:
     ("code", "severity"),
     [
         ("H10", "critical"),
+        ("H11", "critical"),
         ("R10", "critical"),
         ("R14", "error"),
         ("R15", "critical"),

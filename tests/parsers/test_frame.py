@@ -108,8 +108,32 @@ def test_only_the_platform_says_what_the_platform_does() -> None:
     assert events(body) == ()
 
 
-def test_the_metrics_of_a_dyno_are_no_events() -> None:
-    assert events(message("heroku", "web.1", "source=web.1 dyno=heroku.2.d9 sample#load_avg_1m=2.46")) == ()
+def test_a_command_of_many_lines_is_one_event_with_all_of_them() -> None:
+    body = frame_of(
+        message("app", "api", "Running release v9 commands by user a@b.c"),
+        message("app", "api", "Starting process with command `/bin/sh -c 'if true"),
+        message("heroku", "web.1", "Something that no dyno says"),
+        message("app", "api", "then sort by name"),
+        message("app", "api", "fi'` by user a@b.c"),
+        message("app", "api", "something else"),
+        message("app", "api", "Release v9 created by user a@b.c"),
+    )
+    found = events(body)
+    assert [(event.place, event.fields["action"]) for event in found] == [
+        (0, "release_command"),
+        (1, "command"),
+        (6, "release"),
+    ]
+    assert (found[1].fields["command"], found[1].fields["actor"]) == (
+        "/bin/sh -c 'if true\nthen sort by name\nfi'",
+        "a@b.c",
+    )
+
+
+def test_a_command_whose_end_is_in_no_frame_keeps_what_came_with_it() -> None:
+    begun = message("app", "api", "Starting process with command `/bin/sh -c 'if true")
+    assert [event.fields for event in events(begun)] == [{"action": "command", "command": "/bin/sh -c 'if true"}]
+    assert events(message("app", "api", "fi'` by user a@b.c")) == ()
 
 
 def test_an_apps_own_watched_paths_are_watched_for_it_alone() -> None:

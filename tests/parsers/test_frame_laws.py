@@ -178,6 +178,31 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "builds": lambda n: counted(b"<190>1 - host app api - Build failed -- " + b"https://" * n),
     "maintenance": lambda n: counted(b"<190>1 - host app api - " + b"maintenance mode " * n),
     "losses": lambda n: counted(b"<190>1 - host heroku logplex - Error L10: " + b"1 messages since " * n),
+    "samples": lambda n: counted(b"<190>1 - host app heroku-redis - source=R " + b"sample#a=1.5 " * n),
+    "a long sample": lambda n: counted(b"<190>1 - host app heroku-redis - source=R sample#a=" + b"9a" * n),
+    "a database's words": lambda n: counted(b"<190>1 - host app postgres.1 - [D] [1-1] " + b"A: " * n),
+    "errors": lambda n: counted(b"<190>1 - host app web.1 - " + b"Error" * n),
+    "errors in names": lambda n: counted(b"<190>1 - host app web.1 - " + b"a.Error::" * n),
+    "calls": lambda n: counted(b"<190>1 - host app web.1 - X::Y (    at " + b" (a" * n),
+    "places": lambda n: counted(b"<190>1 - host app web.1 - \t" + b":1 at [" * n),
+    "ruby's places": lambda n: counted(b"<190>1 - host app web.1 - " + b"a:1:in `" * n),
+    "a name with dots": lambda n: frame_of(
+        message("app", "web.1", "Traceback (most recent call last):"), message("app", "web.1", "a." * n + "!")
+    ),
+    "tracebacks": lambda n: message("app", "web.1", "Traceback (most recent call last):") * (n // 8),
+    "lines in one message": lambda n: message("app", "web.1", "Error: x\n    at f (x:1:2)\n" * (n // 8)),
+    "traces in objects": lambda n: counted(
+        b"<190>1 - host app web.1 - " + b'{"Traceback (most recent call last)":' * n
+    ),
+    "before a line": lambda n: counted(b"<190>1 - host app web.1 -     at " + b"[a] " * n),
+    "a goroutine's calls": lambda n: frame_of(
+        message("app", "web.1", "panic: x"),
+        message("app", "web.1", "goroutine 1 [running]:\tx"),
+        message("app", "web.1", "f" + "(" * n),
+    ),
+    "an unended command": lambda n: frame_of(
+        message("app", "api", "Starting process with command `a"), *[message("app", "api", "b")] * (n // 8)
+    ),
     "running": lambda n: counted(b"<190>1 - host heroku web.1 - Process running mem=" + b"1(" * n),
 }
 

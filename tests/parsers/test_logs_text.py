@@ -6,7 +6,9 @@ from parsers.line import Line
 from parsers.logs_text import read_logs_text, to_body
 from parsers.octet_counting import whole_messages
 from tests.parsers.readings import events
-from tests.vocabulary import NOON, at
+from tests.parsers.test_sample_lines import samples
+from tests.parsers.test_stack_traces import TRACES, sample
+from tests.vocabulary import NOON, at, message, stamp
 
 HEAD = "2026-05-11T11:59:58+00:00"
 
@@ -62,3 +64,14 @@ def test_the_body_says_what_the_text_says() -> None:
 def test_no_text_gives_no_lines() -> None:
     assert lines("") == []
     assert to_body(b"\n\n") == b""
+
+
+def test_every_sample_gives_the_same_events_as_drain_body_and_as_printed_text() -> None:
+    lines = [line.partition("] ") for _, line, _ in samples() if line.startswith(("app[", "heroku["))]
+    lines += [("app[web.1", "] ", text) for path in TRACES for text in sample(path)[0] if text.strip()]
+    told = [(speaker.partition("["), text) for speaker, _, text in lines]
+    body = b"".join(message(source, process, text) for (source, _, process), text in told)
+    printed = "".join(f"{stamp(NOON)} {source}[{process}]: {text}\n" for (source, _, process), text in told)
+    assert [(one.kind, one.place, one.fields) for one in events(to_body(printed.encode()))] == [
+        (one.kind, one.place, one.fields) for one in events(body)
+    ]

@@ -168,3 +168,8 @@ def test_leading_zeros_of_a_count_are_borne() -> None:
 
 def test_octet_counted_counts_bytes() -> None:
     assert octet_counted("é".encode()) == b"2 \xc3\xa9"
+
+
+@pytest.mark.parametrize("body", [b"123", b"5 <1>1 12", b"5 <1>1\n1200", b"00", b"1"])
+def test_digits_without_a_space_behind_them_are_no_count(body: bytes) -> None:
+    assert whole_messages(body) is None

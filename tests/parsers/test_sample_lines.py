@@ -52,6 +52,8 @@ def test_every_kind_that_lines_have_is_sampled() -> None:
         "dyno_state",
         "logplex_error",
         "release",
+        "runtime_metrics",
+        "postgres_log",
         "webauthn",
         "promotion",
     }

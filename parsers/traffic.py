@@ -1,0 +1,269 @@
+"""Traffic: router lines (Heroku: HTTP Routing) → per minute how many requests, how they went and how long they took.
+
+Hard about it: half of all lines are router lines, and nearly all of them say nothing else. So reading a frame only finds in
+each the four numbers that count, by one pattern over all of them (`sift`: 0.6 µs a router line), and they are counted by
+columns once the frames of a commit are together (`minutes_of`: 0.6 µs). A line of any other form than the usual one is
+read alone, by key, so that what a client may write (path, host, `fwd`) is not taken for the router's numbers.
+"""
+
+import json
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TypeVar
+
+from parsers.columns import Columns
+from parsers.kinds import router
+from parsers.quantities import milliseconds, number
+from parsers.syslog import decode, read_time
+from parsers.times import LONGEST_MS, Times, bucket_of, pack_times, unpack_times
+
+MINUTE = timedelta(minutes=1)
+NO_STATUS = "none"  # the class of a request that got no answer (H24)
+
+# The four numbers of a request: connect and service in ms, status, bytes; None where the line has none. And its code.
+Request = tuple[int | None, int | None, int | None, int, str | None]
+
+K = TypeVar("K", str, int)
+
+_LARGEST_BYTES = 10**12
+
+_UNCUT = 9000  # a line is cut at 10,000 bytes, perhaps in the middle of its path
+_PLAIN = b"at=info method="
+_CONNECT = b" connect="
+_NUMBERS = re.compile(rb" connect=(\d{1,9}ms service=\d{1,9}ms status=\d{3} bytes=\d{1,12})[ \n]")
+_CODED = re.compile(rb'(?:sock=\w+ )?at=\w+ code=(H\d{1,3}) desc="[^"]*" (?:cause="[^"]*" )?method=[^ ]+ path="')
+_CODE = re.compile(r"[A-Z]\d{1,3}")
+_CODED_NUMBERS = re.compile(
+    rb" connect=(\d{0,9})(?:ms)? service=(\d{0,9})(?:ms)? status=(\d{3}|) bytes=(\d{0,12})(?:[ \n]|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What an app sent in one minute: `lines` of any sort, and its requests.
+
+    `errors` are those answered with 5xx; `by_status` counts by class (`2xx`, and `none` where there was no answer), `by_code`
+    by H code; `bytes` is what was sent to clients. `service` and `connect` are the times of those that have one.
+    """
+
+    lines: int = 0
+    requests: int = 0
+    errors: int = 0
+    bytes: int = 0
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    by_code: Mapping[str, int] = field(default_factory=dict)
+    service: Times = field(default_factory=dict)
+    connect: Times = field(default_factory=dict)
+
+    def __add__(self, other: "Minute") -> "Minute":
+        return total((self, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A minute's share of one frame, found but not counted yet: the usual requests' numbers as they stand in their lines,
+    and the other requests."""
+
+    minute: datetime
+    lines: int
+    usual: Sequence[bytes] = ()
+    others: Sequence[Request] = ()
+
+
+# -- finding the numbers ---------------------------------------------------------------------------------------------
+
+
+def sift(columns: Columns, span: tuple[datetime, datetime], received_at: datetime) -> tuple[Sifted, ...]:
+    """The traffic of a frame whose lines' times lie within `span`, by minute.
+
+    A line counts at its own time, or at its receipt if that was earlier. Raises nothing.
+    """
+    if not columns.stamps:
+        return ()
+    lines = zip(columns.sources, columns.processes, columns.texts, strict=True)
+    first, last = (floor(min(at, received_at)) for at in span)
+    if first == last:
+        texts = [text for source, process, text in lines if process == b"router" and source == b"heroku"]
+        return (Sifted(first, len(columns.stamps), *_requests(texts)),)
+    minutes = [floor(min(read_time(stamp) or received_at, received_at)) for stamp in columns.stamps]
+    by_minute: dict[datetime, list[bytes]] = {minute: [] for minute in minutes}
+    for minute, (source, process, text) in zip(minutes, lines, strict=True):
+        if process == b"router" and source == b"heroku":
+            by_minute[minute].append(text)
+    counts = Counter(minutes)
+    return tuple(Sifted(minute, counts[minute], *_requests(texts)) for minute, texts in sorted(by_minute.items()))
+
+
+def floor(at: datetime) -> datetime:
+    """The begin of the minute that `at` is in."""
+    return at.replace(second=0, microsecond=0)
+
+
+def _requests(texts: Sequence[bytes]) -> tuple[list[bytes], list[Request]]:
+    """The usual requests' numbers and the other requests.
+
+    A usual line has ` connect=` once, so that it is the router's own and not one that a client has written into its path;
+    then the pattern has found one in each line if it has found as many.
+    """
+    plain, size, uncut, connect = _PLAIN, len(_PLAIN), _UNCUT, _CONNECT
+    usual = [text for text in texts if text[:size] == plain and len(text) < uncut and text.count(connect) == 1]
+    found: list[bytes] = _NUMBERS.findall(b"".join(usual))
+    if len(found) != len(usual):
+        usual = [text for text in usual if _NUMBERS.search(text)]
+        found = _NUMBERS.findall(b"".join(usual))
+    if len(usual) == len(texts):
+        return found, []
+    counted = set(map(id, usual))
+    others = [text for text in texts if id(text) not in counted]
+    return found, [request for text in others if (request := _request(text))]
+
+
+def _request(text: bytes) -> Request | None:
+    """The request that a router line tells of; None where it tells of none."""
+    coded = _CODED.match(text)
+    if coded and text.count(_CONNECT) == 1 and len(text) < _UNCUT and (found := _CODED_NUMBERS.search(text)):
+        connect, service, status, size = (int(digits) if digits else None for digits in found.groups())
+        return connect, service, status, size or 0, coded[1].decode()
+    pairs = router.pairs_of(decode(text.removesuffix(b"\n")))
+    code, answer, sent = pairs.get("code", ""), number(pairs.get("status", "")), number(pairs.get("bytes", ""))
+    if not code and answer is None and "method" not in pairs:
+        return None
+    return (
+        _ms(pairs.get("connect")),
+        _ms(pairs.get("service")),
+        None if answer is None else int(answer),
+        min(max(int(sent or 0), 0), _LARGEST_BYTES),
+        code if _CODE.fullmatch(code) else None,
+    )
+
+
+def _ms(text: str | None) -> int | None:
+    amount = milliseconds(text) if text else None
+    return None if amount is None else min(round(amount), LONGEST_MS)
+
+
+# -- counting --------------------------------------------------------------------------------------------------------
+
+
+def minutes_of(sifted: Iterable[Sifted]) -> dict[datetime, Minute]:
+    """What many frames of one app say, counted by minute."""
+    by_minute: dict[datetime, list[Sifted]] = {}
+    for one in sifted:
+        by_minute.setdefault(one.minute, []).append(one)
+    return {minute: _counted(shares) for minute, shares in by_minute.items()}
+
+
+def _counted(shares: Sequence[Sifted]) -> Minute:
+    usual = [numbers for share in shares for numbers in share.usual]
+    others = [request for share in shares for request in share.others]
+    # `0ms service=18ms status=200 bytes=13`, four columns.
+    words = b" ".join(usual).replace(b"bytes=", b"").split(b" ") if usual else []
+    connect, service, status = (Counter(words[column::4]) for column in range(3))
+    service_times, connect_times = _times(service), _times(connect)
+    sent = sum(map(int, words[3::4]))
+    classes: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
+    for word, many in status.items():
+        classes[_class_of(int(word.removeprefix(b"status=")))] += many
+    for connect_ms, service_ms, answer, size, code in others:
+        classes[_class_of(answer)] += 1
+        sent += size
+        if code is not None:
+            codes[code] += 1
+        for times, taken in ((connect_times, connect_ms), (service_times, service_ms)):
+            if taken is not None:
+                times[bucket_of(taken)] += 1
+    return Minute(
+        lines=sum(share.lines for share in shares),
+        requests=len(usual) + len(others),
+        errors=classes.get("5xx", 0),
+        bytes=sent,
+        by_status=dict(classes),
+        by_code=dict(codes),
+        service=dict(service_times),
+        connect=dict(connect_times),
+    )
+
+
+def _times(words: Mapping[bytes, int]) -> Counter[int]:
+    times: Counter[int] = Counter()
+    for word, many in words.items():
+        times[_bucket_of_word(word)] += many
+    return times
+
+
+@lru_cache(maxsize=1 << 14)
+def _bucket_of_word(word: bytes) -> int:
+    """`18ms` or `service=18ms` → its bucket."""
+    return bucket_of(int(word.removeprefix(b"service=")[:-2]))
+
+
+def _class_of(status: int | None) -> str:
+    """404 → `4xx`."""
+    return f"{status // 100}xx" if status is not None and 100 <= status <= 999 else NO_STATUS
+
+
+def total(minutes: Iterable[Minute]) -> Minute:
+    """All of them together; they may be of several apps."""
+    minutes = tuple(minutes)
+    if len(minutes) == 1:
+        return minutes[0]
+    return Minute(
+        sum(one.lines for one in minutes),
+        sum(one.requests for one in minutes),
+        sum(one.errors for one in minutes),
+        sum(one.bytes for one in minutes),
+        _added(one.by_status for one in minutes),
+        _added(one.by_code for one in minutes),
+        _added(one.service for one in minutes),
+        _added(one.connect for one in minutes),
+    )
+
+
+def _added(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
+    added: Counter[K] = Counter()
+    for one in counts:
+        added.update(one)
+    return dict(added)
+
+
+# -- as bytes --------------------------------------------------------------------------------------------------------
+
+_HEAD = struct.Struct("<qIIIQHHH")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def pack(minutes: Mapping[datetime, Minute]) -> bytes:
+    """All of it in a few hundred bytes a minute; what was packed may be joined."""
+    parts = []
+    for at, one in minutes.items():
+        names = json.dumps([one.by_status, one.by_code], separators=(",", ":")).encode()
+        service, connect = pack_times(one.service), pack_times(one.connect)
+        sizes = len(names), len(service), len(connect)
+        minute = (at - _EPOCH) // MINUTE
+        parts += [_HEAD.pack(minute, one.lines, one.requests, one.errors, one.bytes, *sizes), names, service, connect]
+    return b"".join(parts)
+
+
+def unpack(packed: bytes) -> dict[datetime, Minute]:
+    """What `pack` has packed; the same minute twice is added up."""
+    minutes: dict[datetime, Minute] = {}
+    at = 0
+    while at < len(packed):
+        minute, lines, requests, errors, sent, *sizes = _HEAD.unpack_from(packed, at)
+        at += _HEAD.size
+        pieces = []
+        for size in sizes:
+            pieces.append(packed[at : at + size])
+            at += size
+        by_status, by_code = json.loads(pieces[0])
+        service, connect = unpack_times(pieces[1]), unpack_times(pieces[2])
+        one = Minute(lines, requests, errors, sent, by_status, by_code, service, connect)
+        when = _EPOCH + minute * MINUTE
+        minutes[when] = minutes[when] + one if when in minutes else one
+    return minutes

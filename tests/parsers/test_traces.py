@@ -1,0 +1,175 @@
+"""Traces over frames: any split of an app's lines gives the same ones; each is bounded, and costs other dynos nothing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from parsers.event import Event
+from parsers.multiline import FURTHER, GAP, MOST_LINES, NEAR, OpenTrace
+from parsers.traces import continue_traces
+from tests.parsers.readings import PRODUCTION, frame
+from tests.parsers.test_stack_traces import TRACES, sample
+from tests.vocabulary import NOON, frame_of, message, router_line, seconds_after
+
+NOISE = [
+    "hello",
+    "",
+    "    indented",
+    "Error: alone",
+    "panic: alone",
+    "KeyError",
+    "\tat x.Y.z(Y.java:1)",
+    "INFO: ready",
+    "During handling of the above exception, another exception occurred:",
+    "Traceback (most recent call last):",
+    "/app/x.rb:5:in `pay': no (RuntimeError)",
+    "Caused by: a.b.CException: x",
+]
+KEPT: TypeAdapter[list[OpenTrace]] = TypeAdapter(list[OpenTrace])
+
+
+def what(event: Event, place: int) -> tuple[object, ...]:
+    return place, event.process, event.ts, event.message, str(event.fields)
+
+
+def at_once(messages: Sequence[bytes]) -> list[tuple[object, ...]]:
+    """The traces that one frame tells."""
+    found = frame(frame_of(*messages)).events
+    return [what(event, event.place) for event in found if event.kind == "traceback"]
+
+
+def one_after_the_other(frames: Sequence[Sequence[bytes]]) -> list[tuple[object, ...]]:
+    """The traces that frames tell whose keeper continues what was open, as anything that keeps events must."""
+    told: dict[int, tuple[object, ...]] = {}
+    open_traces: list[tuple[int, OpenTrace]] = []  # with the number of its first line in the stream
+    begin = 0
+    for messages in frames:
+        before = KEPT.validate_json(KEPT.dump_json([trace for _, trace in open_traces]))
+        traces = continue_traces(before, frame_of(*messages), PRODUCTION, NOON)
+        for (place, _), event in zip(open_traces, traces.before, strict=True):
+            if event:
+                told[place] = what(event, place)
+        for event in traces.events:
+            told[begin + event.place] = what(event, begin + event.place)
+        still = zip(open_traces, traces.still_open, strict=True)
+        open_traces = [(place, trace) for (place, _), trace in still if trace]
+        open_traces += [(begin + trace.place, trace) for trace in traces.open_traces]
+        begin += len(messages)
+    return [told[place] for place in sorted(told)]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Some dynos' traces, shuffled into one another with what else an app prints."""
+    queues = []
+    for dyno in range(draw(st.integers(1, 3))):
+        lines: list[str] = []
+        for path in draw(st.lists(st.sampled_from(TRACES), min_size=1, max_size=2)):
+            lines += [*draw(st.lists(st.sampled_from(NOISE), max_size=3)), *sample(path)[0]]
+        for place in draw(st.lists(st.integers(0, len(lines)), max_size=3)):
+            lines.insert(place, draw(st.sampled_from(NOISE)))
+        queues.append([message("app", f"web.{dyno}", line, NOON) for line in lines])
+    queues.append([router_line()] * draw(st.integers(0, 40)))
+    chance = draw(st.randoms(use_true_random=False))
+    mixed = []
+    while queues := [queue for queue in queues if queue]:
+        queue = chance.choice(queues)
+        run = chance.choice((1, 2, 20))
+        mixed += queue[:run]
+        del queue[:run]
+    return mixed
+
+
+@settings(max_examples=80, deadline=None)
+@given(streams(), st.data())
+def test_any_split_into_frames_gives_the_same_traces(messages: list[bytes], data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(messages) - 1)), max_size=12)))
+    frames = [messages[begin:end] for begin, end in pairwise([0, *cuts, len(messages)])]
+    assert one_after_the_other(frames) == at_once(messages)
+
+
+@pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
+def test_a_trace_told_line_by_line_is_the_same(path: Path) -> None:
+    messages = [message("app", "web.1", line) for line in sample(path)[0]]
+    assert len(at_once(messages)) == 1
+    assert one_after_the_other([[one] for one in messages]) == at_once(messages)
+
+
+def test_traces_of_dynos_that_speak_in_turns_do_not_mix() -> None:
+    paths = [path for path in TRACES if path.stem in ("python_chained", "java", "go")]
+    queues = [[message("app", f"web.{n}", line) for line in sample(path)[0]] for n, path in enumerate(paths)]
+    longest = max(map(len, queues))
+    mixed = [queue[n] for n in range(longest) for queue in queues if n < len(queue)]
+    found = [event for event in frame(frame_of(*mixed)).events if event.kind == "traceback"]
+    assert {event.dyno: event.fields for event in found} == {
+        f"web.{n}": {name: value for name, value in sample(path)[1].items() if name != "line"}
+        for n, path in enumerate(paths)
+    }
+
+
+HEAD = message("app", "web.1", "TypeError: x")
+CALL = message("app", "web.1", "    at run (/app/x.js:1:2)")
+
+
+def test_a_frame_that_ends_within_a_trace_tells_it_as_far_as_it_goes_and_leaves_it_open() -> None:
+    read = frame(frame_of(router_line(), HEAD, CALL))
+    (event,) = read.events
+    (left,) = read.open_traces
+    assert (event.kind, event.place, left.place, left.phase, left.passed) == ("traceback", 1, 1, "printed", 2)
+    traces = continue_traces([left], frame_of(CALL), PRODUCTION, NOON)
+    assert traces.before == (
+        replace(event, fields={**event.fields, "frames": ["/app/x.js:1:2 in run"] * 2, "lines": 3}),
+    )
+    assert traces.events == ()
+
+
+def test_a_line_that_may_begin_a_trace_is_no_event_but_is_left_open() -> None:
+    read = frame(frame_of(HEAD))
+    assert read.events == ()
+    assert [trace.phase for trace in read.open_traces] == ["printed?"]
+    (event,) = continue_traces(read.open_traces, frame_of(CALL), PRODUCTION, NOON).before
+    assert event is not None
+    assert (event.fields["exception"], event.place) == ("TypeError", 0)
+    assert continue_traces(read.open_traces, frame_of(message("app", "web.1", "x")), PRODUCTION, NOON).before == (None,)
+
+
+def test_a_dyno_that_does_not_speak_keeps_its_trace_open() -> None:
+    read = frame(frame_of(HEAD, CALL))
+    traces = continue_traces(read.open_traces, frame_of(router_line()), PRODUCTION, NOON)
+    assert [trace and trace.passed for trace in traces.still_open] == [3]
+
+
+@pytest.mark.parametrize(("between", "traces"), [(NEAR - 1, 1), (NEAR, 0)])
+def test_a_head_counts_while_its_first_call_is_near(between: int, traces: int) -> None:
+    assert len(at_once([HEAD, *[router_line()] * between, CALL])) == traces
+
+
+@pytest.mark.parametrize(("after", "lines"), [(GAP.total_seconds(), 3), (GAP.total_seconds() + 0.1, 2)])
+def test_a_trace_ends_where_its_dyno_was_silent_for_too_long(after: float, lines: int) -> None:
+    late = message("app", "web.1", "    at main (/app/x.js:9:1)", seconds_after(NOON, after))
+    (found,) = frame(frame_of(HEAD, CALL, late)).events
+    assert found.fields["lines"] == lines
+
+
+@pytest.mark.parametrize(("between", "lines"), [(FURTHER, FURTHER + 3), (FURTHER + 1, 2)])
+def test_a_trace_ends_behind_too_many_lines_that_are_none_of_it(between: int, lines: int) -> None:
+    (found,) = frame(frame_of(HEAD, CALL, *[message("app", "web.1", "hello")] * between, CALL)).events
+    assert found.fields["lines"] == lines
+
+
+def test_a_trace_that_never_ends_is_ended() -> None:
+    (found,) = frame(frame_of(HEAD, *[CALL] * (2 * MOST_LINES))).events
+    assert found.fields["lines"] == MOST_LINES
+    long = message("app", "web.1", "    at " + "x" * 9_000 + " (/app/x.js:1:2)")
+    (found,) = frame(frame_of(HEAD, *[long] * 100)).events
+    assert found.fields["lines"] == 8
+
+
+def test_a_frame_without_a_trace_leaves_none_open() -> None:
+    assert frame(frame_of(message("app", "web.1", "all is well"), router_line(code="H12"))).open_traces == ()
