@@ -7,7 +7,10 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check install
 SAMPLE := DRAINWATCH_CONFIG=samples/drainwatch.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test soak check format bench clean
+
+# The tests that `make soak` makes long (tests/system/soak.py).
+LONG := $(addprefix tests/system/test_,kills.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile
@@ -19,6 +22,9 @@ run: $(VENV)/.locked ## drainwatch on an embedded Postgres, with the samples pos
 
 test: $(VENV)/.locked-dev ## every test, against real Postgres
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.locked-dev ## kills, outages and mutated bodies at length: 20 minutes
+	@SOAK=1 $(BIN)/python -m pytest -rP --durations=0 --durations-min=1 $(LONG) $(ARGS)
 
 check: $(VENV)/.locked-dev ## lint, format, types, import directions
 	@$(BIN)/ruff check .
@@ -32,7 +38,7 @@ format: $(VENV)/.locked-dev ## what ruff can mend by itself
 
 bench: $(VENV)/.locked-dev ## the figures of the design, measured here
 	@set -e; for script in $$(grep -l __main__ tests/bench/*.py); do \
-	    echo "== $$script"; PYTHONPATH=.:tests/bench $(BIN)/python $$script; \
+	    echo "== $$script"; PYTHONPATH=.:tests:tests/system:tests/bench $(BIN)/python $$script; \
 	done
 
 clean: ## removes .venv; what `make run` has kept stays in .drainwatch

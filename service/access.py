@@ -1,12 +1,14 @@
 """Who may do what: tokens and their scopes.
 
 A token is 256 random bits, kept as its SHA-256: nothing slower is needed against guessing, and a look-up by hash takes the
-same time however much of a wrong token is right. Nothing is cached, so that a revoked token is refused at once.
+same time however much of a wrong token is right. Nothing is cached, so that a revoked token is refused at once; only who reads
+the metrics is remembered, for the time in which the database is away: that is when one looks at them.
 
 The admin token of the settings is valid without the database. Where the settings give none, the first start makes one and
 leaves it in the home folder, where the command line finds it.
 """
 
+import asyncio
 import hashlib
 import hmac
 import os
@@ -16,14 +18,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
+from time import monotonic
 
-from service.errors import Refused, SettingError
+from service.errors import Refused, SettingError, StoreAway
 from service.store import tokens
 from service.store.database import Database
 from service.store.tokens import Token
 
 PREFIX = "dw_"
 ADMIN_TOKEN_FILE = "admin-token"  # noqa: S105
+
+REMEMBERED_SECONDS = 3600.0
+LOOKED_UP_SECONDS = 2.0
 
 # A token's name: what a person reads in a list and a timeline.
 NAME = r"^[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]{0,99}$"
@@ -59,21 +65,39 @@ class Access:
     def __init__(self, db: Database, *, admin_token: str | None) -> None:
         self._db = db
         self._admin_hash = _hash(admin_token) if admin_token else None
+        self._known: dict[bytes, tuple[Caller, float]] = {}
 
-    async def check(self, authorization: str | None, needed: Scope) -> Caller:
+    async def check(self, authorization: str | None, needed: Scope, *, remembered: bool = False) -> Caller:
         """Who sends this `Authorization` header.
 
-        Raises Refused: 401 where it holds no valid token, 403 where the token's scope does not reach to `needed`. Raises
-        StoreAway where the token cannot be looked up.
+        `remembered`: while the database is away, who has asked so within the last hour may go on asking. Raises Refused: 401
+        where it holds no valid token, 403 where the token's scope does not reach to `needed`. Raises StoreAway where the
+        token cannot be looked up.
         """
         token = _bearer(authorization)
-        caller = await self._caller(token)
+        caller = await (self._remembered(token) if remembered else self._caller(token))
         if caller.scope < needed:
             raise Refused(
                 403,
                 f"the token {caller.name!r} has the scope {caller.scope.label}; expected {needed.label}: "
                 f"`drainwatch token create --scope {needed.label}` makes one",
             )
+        return caller
+
+    async def _remembered(self, token: str) -> Caller:
+        token_hash = _hash(token)
+        try:
+            async with asyncio.timeout(LOOKED_UP_SECONDS):
+                caller = await self._caller(token)
+        except Refused:
+            self._known.pop(token_hash, None)
+            raise
+        except (StoreAway, TimeoutError) as error:
+            known = self._known.get(token_hash)
+            if known is None or monotonic() - known[1] > REMEMBERED_SECONDS:
+                raise StoreAway("the token cannot be looked up: the database is away") from error
+            return known[0]
+        self._known[token_hash] = caller, monotonic()  # only good tokens: no more of them than there are
         return caller
 
     async def _caller(self, token: str) -> Caller:

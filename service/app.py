@@ -4,23 +4,29 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from parsers.frame import Reading
-from service import api
+from service import api, metrics
 from service.access import Access
 from service.detect.rule_book import RuleBook
 from service.detect.table import RuleError
 from service.errors import SettingError, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
-from service.ingest.endpoint import DrainEndpoint, Limits, Receive, Scope, Send
+from service.ingest.endpoint import DrainEndpoint, Keep, Limits, Receive, Scope, Send
 from service.ingest.group_commit import GroupCommit
+from service.ingest.known_drains import KnownDrains
+from service.ingest.safekeeping import Safekeeping
+from service.ingest.spool import Spool
+from service.ingest.tallies import Tallies
 from service.log import log
 from service.settings import Settings
 from service.store import partitions, schema
@@ -34,6 +40,8 @@ KEEP_ALIVE_SECONDS = 600
 GRACEFUL_SECONDS = 15
 # How often a start asks for a database that is away.
 AWAY_SECONDS = 0.5
+# How long a web process with a spool, and a database that was there just now, waits for it before it listens all the same.
+DATABASE_SECONDS = 1.0
 
 
 async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> None:
@@ -46,15 +54,16 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with database(settings) as db:
-        if not await _ready_sometime(db, stop, migrate=migrate):
+    async with database(settings) as db, asyncio.TaskGroup() as group:
+        is_ready = group.create_task(_ready_sometime(db, stop, migrate=migrate))
+        if not (web and _takes_frames_alone(settings)) and not await is_ready:
             return
-        async with asyncio.TaskGroup() as group:
-            if web:
-                listening = listen(settings.server.host, settings.server.port)
-                group.create_task(serve_web(settings, db, stop, listening))
-            if worker:
-                group.create_task(work(db, rules, settings.flag_prefix, stop, public_url=settings.server.public_url))
+        if web:
+            listening = listen(settings.server.host, settings.server.port)
+            group.create_task(serve_web(settings, db, stop, listening, is_ready))
+        if await is_ready and worker:
+            url = settings.server.public_url
+            group.create_task(work(db, rules, settings.flag_prefix, settings.retention, stop, public_url=url))
 
 
 def read_rules(settings: Settings) -> RuleBook:
@@ -104,8 +113,8 @@ async def ready(db: Database, *, migrate: bool) -> None:
 
 
 async def _ready_sometime(db: Database, stop: asyncio.Event, *, migrate: bool) -> bool:
-    """Waits for a database that is away; False where `stop` was set before it came. Meanwhile nobody listens: to be refused
-    a connection costs Logplex no try (heroku.md §1.4)."""
+    """Waits for a database that is away; False where `stop` was set before it came. Meanwhile nobody listens, unless there is a
+    spool that knows who may post: to be refused a connection costs Logplex no try (heroku.md §1.4)."""
     away = False
     while not stop.is_set():
         try:
@@ -122,11 +131,24 @@ async def _ready_sometime(db: Database, stop: asyncio.Event, *, migrate: bool) -
     return False
 
 
-def create_app(settings: Settings, db: Database) -> FastAPI:
-    """The query API, at the same address as the drain endpoint."""
+def _takes_frames_alone(settings: Settings) -> bool:
+    """Whether the spool knows who may post, so that frames can be taken while the database is away. Raises SettingError for a
+    spool that cannot be used."""
+    spool = spool_of(settings)
+    return spool is not None and bool(KnownDrains.read(spool.folder))
+
+
+def spool_of(settings: Settings) -> Spool | None:
+    """The spool that the settings name; None where they name none. Raises SettingError."""
+    folder = settings.ingest.spool
+    return Spool.open(folder, most_bytes=settings.ingest.spool_bytes) if folder else None
+
+
+def create_app(settings: Settings, db: Database, tallies: Tallies | None = None) -> FastAPI:
+    """The query API, at the same address as the drain endpoint, whose `tallies` are in its answers."""
     app = FastAPI(title="drainwatch", version="0.1.0", docs_url=None, redoc_url=None)
     access = Access(db, admin_token=settings.admin_token)
-    api.install(app, api.Api(db=db, access=access, public_url=settings.server.public_url))
+    api.install(app, api.Api(db=db, access=access, public_url=settings.server.public_url, tallies=tallies))
     return app
 
 
@@ -138,46 +160,95 @@ async def in_process(settings: Settings) -> AsyncIterator[FastAPI]:
         yield create_app(settings, db)
 
 
-def drain_endpoint(settings: Settings, db: Database, group_commit: GroupCommit) -> DrainEndpoint:
-    """POST /drain with the rooms behind it."""
+def drain_endpoint(
+    settings: Settings, authentication: Authentication, keep: Keep, reading: Reading, tallies: Tallies
+) -> DrainEndpoint:
+    """POST /drain, between those who post and `keep`, which keeps their frames."""
+    admission = Admission(settings.ingest.admission_bytes)
+    metrics.ADMISSION_BYTES.set_function(lambda: admission.inside)
+    metrics.ADMISSION_WAITING.set_function(lambda: admission.waiting)
     return DrainEndpoint(
-        Authentication(db),
-        Admission(settings.ingest.admission_bytes),
-        group_commit,
-        reading_of(settings),
+        authentication,
+        admission,
+        keep,
+        reading,
         Limits(max_body=settings.ingest.max_body, hold_s=settings.ingest.hold_s),
+        tallies,
     )
 
 
-async def serve_web(settings: Settings, db: Database, stop: asyncio.Event, listening: socket.socket) -> None:
-    """The web process on a bound socket until `stop` is set: no new connections then, what was accepted is answered."""
-    group_commit = GroupCommit(db)
-    application = _Doors(drain_endpoint(settings, db, group_commit), create_app(settings, db))
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        proxy_headers=False,  # the links it prints are of DRAINWATCH_PUBLIC_URL
-        access_log=False,  # a line for each frame would make a drain of drainwatch's own app feed on itself
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        backlog=2048,
-    )
-    server = _Server(config)
-    committing = asyncio.create_task(group_commit.run())
-    serving = asyncio.create_task(server.serve([listening]))
-    log.info("web.started", url=settings.server.public_url)
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((stopping, serving, committing), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    server.should_exit = True
-    await serving
-    group_commit.close()
-    await committing
+async def serve_web(
+    settings: Settings,
+    db: Database,
+    stop: asyncio.Event,
+    listening: socket.socket,
+    is_ready: "asyncio.Task[bool] | None" = None,
+) -> None:
+    """The web process on a bound socket until `stop` is set: no new connections then, what was accepted is answered.
+
+    `is_ready`, where given, is over when the database can be written to.
+    """
+    spool = spool_of(settings)
+    tallies, reading = Tallies(), reading_of(settings)
+    group_commit = GroupCommit(db, tallies, holds=spool is None)
+    metrics.COMMIT_WAITING.set_function(lambda: group_commit.waiting)
+    rooms = [_Room(tallies.run(db), tallies.close), _Room(group_commit.run(), group_commit.close)]
+    keep, known_drains, there = group_commit.keep, None, None
+    if spool is not None:
+        known_drains = KnownDrains.read(spool.folder)
+        safekeeping = Safekeeping(db, group_commit, spool, reading, tallies, is_ready)
+        keep, there = safekeeping.keep, safekeeping.there
+        rooms += [_Room(known_drains.run(db), known_drains.close), _Room(safekeeping.run(), safekeeping.close)]
+    drain = drain_endpoint(settings, Authentication(db, known_drains), keep, reading, tallies)
+    server = _server(_Doors(drain, create_app(settings, db, tallies)))
+    async with _running(rooms) as running:
+        if there and (is_ready is None or is_ready.done()):  # the first frames need not go through the spool
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(there(), DATABASE_SECONDS)
+        serving = asyncio.create_task(server.serve([listening]))
+        log.info("web.started", url=settings.server.public_url)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopping, serving, *running), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
     log.info("web.stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What runs until it is closed."""
+
+    run: Coroutine[Any, Any, None]
+    close: Callable[[], None]
+
+
+@asynccontextmanager
+async def _running(rooms: Sequence[_Room]) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Runs `rooms`; at the end closes one after the other, the last first, and waits for it."""
+    tasks = [asyncio.create_task(room.run) for room in rooms]
+    yield tasks
+    for room, task in reversed(list(zip(rooms, tasks, strict=True))):
+        room.close()
+        await task
+
+
+def _server(application: "_Doors") -> "_Server":
+    return _Server(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            proxy_headers=False,  # the links it prints are of DRAINWATCH_PUBLIC_URL
+            access_log=False,  # a line for each frame would make a drain of drainwatch's own app feed on itself
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            backlog=2048,
+        )
+    )
 
 
 class _Doors:

@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,9 @@ FILE_SETTINGS = (
     "DRAINWATCH_PUBLIC_URL",
     "DRAINWATCH_REDACT",
     "DRAINWATCH_REDACT_QUERY",
+    "DRAINWATCH_RETENTION_EVENTS",
+    "DRAINWATCH_RETENTION_LINES",
+    "DRAINWATCH_SPOOL_MAX",
 )
 ENVIRONMENT = (
     *FILE_SETTINGS,
@@ -35,6 +39,7 @@ ENVIRONMENT = (
     "DRAINWATCH_ADMIN_TOKEN",
     "DRAINWATCH_CONFIG",
     "DRAINWATCH_HOME",
+    "DRAINWATCH_SPOOL",
     # What the terminal's commands read for themselves.
     "DRAINWATCH_DRAIN_SECRET",
     "DRAINWATCH_TOKEN",
@@ -168,6 +173,14 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def duration(text: str) -> timedelta:
+    """`7d`, `36h`: days or hours."""
+    found = re.fullmatch("([1-9][0-9]{0,3}) ?([dh])", text)
+    if found is None:
+        raise Wrong('days or hours, as in "7d" or "36h"')
+    return timedelta(days=int(found[1])) if found[2] == "d" else timedelta(hours=int(found[1]))
+
+
 def port(text: str) -> int:
     """A TCP port to listen on."""
     if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
@@ -198,6 +211,20 @@ def token(text: str) -> str:
     """What a header can carry."""
     if not re.fullmatch("[!-~]+", text):
         raise Wrong("letters, digits and signs of ASCII without spaces")
+    return text
+
+
+def repository(text: str) -> str:
+    """A repository on GitHub."""
+    if not re.fullmatch("[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", text):
+        raise Wrong('OWNER/NAME, as in "raxx-app/TradeMasterAPI"')
+    return text
+
+
+def config_var(text: str) -> str:
+    """A config var's name, or the begin of one."""
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
+        raise Wrong('how a config var begins, as in "FLAG_"')
     return text
 
 

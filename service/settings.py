@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,25 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """Bounds of the drain endpoint, in bytes: of one body, and of all that is received and not yet committed; for how long
-    a frame is held that cannot be committed; what is masked before the write."""
+    """Bounds of the drain endpoint, in bytes: of one body, of all that is received and not yet committed, of what waits on
+    the disk in `spool` while the database is away (None: nothing does); what is masked before the write; for how long a
+    frame is held that cannot be kept."""
 
     max_body: int
     admission_bytes: int
     redaction: Redaction
+    spool: Path | None = None
+    spool_bytes: int = 1 << 30  # an hour of 1,500 lines a second, packed
     hold_s: float = 4.0  # Logplex gives an answer 5 s
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How long what was sent is kept (`lines`, and what could not be read of them), and how long what it means (`events`,
+    traffic, and incidents from their end on, with all that was told of them)."""
+
+    lines: timedelta
+    events: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,7 @@ class Settings:
     server: ServerSettings
     database: DatabaseSettings
     ingest: IngestSettings
+    retention: RetentionSettings
     apps: tuple[AppSettings, ...]
     events: tuple[EventTable, ...]
     watched_paths: frozenset[str]
@@ -133,6 +147,12 @@ def _settings(said: Given) -> Settings:
             # A body, its lines and its chunk: some three times this in memory at overload, of the 300 MiB there are.
             admission_bytes=said.read("DRAINWATCH_ADMISSION", given.size, 64 << 20),
             redaction=_redaction(said),
+            spool=said.read("DRAINWATCH_SPOOL", Path, None),
+            spool_bytes=said.read("DRAINWATCH_SPOOL_MAX", given.size, 1 << 30),
+        ),
+        retention=RetentionSettings(
+            lines=said.read("DRAINWATCH_RETENTION_LINES", given.duration, timedelta(days=7)),
+            events=said.read("DRAINWATCH_RETENTION_EVENTS", given.duration, timedelta(days=90)),
         ),
         apps=_apps(said),
         # The first that matches a line reads it: one's own come before the built-in.
@@ -205,10 +225,10 @@ def _app(table: Table) -> AppSettings:
         heroku_app=table.optional_text("heroku_app") or name,
         region=table.optional_text("region"),
         health_url=_checked(table, "health_url", given.url),
-        github_repo=_checked(table, "github_repo", _repository),
+        github_repo=_checked(table, "github_repo", given.repository),
         github_workflow=table.optional_text("github_workflow"),
         github_environment=table.optional_text("github_environment"),
-        flag_prefix=_checked(table, "flag_prefix", _config_var) or "FLAG_",
+        flag_prefix=_checked(table, "flag_prefix", given.config_var) or "FLAG_",
         watched_paths=_paths(table),
     )
     table.no_more()
@@ -276,15 +296,3 @@ def _checked(table: Table, name: str, parse: Callable[[str], str]) -> str | None
         return None if text is None else parse(text)
     except Wrong as error:
         raise table.wrong(name, text, str(error)) from None
-
-
-def _repository(text: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", text):
-        raise Wrong('OWNER/NAME, as in "raxx-app/TradeMasterAPI"')
-    return text
-
-
-def _config_var(text: str) -> str:
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
-        raise Wrong('how a config var begins, as in "FLAG_"')
-    return text

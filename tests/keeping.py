@@ -36,11 +36,11 @@ async def keep(db: Database, app: str, *messages: bytes, environment: str = "pro
     drain = await drain_of(db, app, environment)
     frame = read_frame(frame_of(*messages), Origin(app, drain.environment), datetime.now(UTC), READING)
     group_commit = GroupCommit(db)
-    running = asyncio.create_task(group_commit.run())
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    await group_commit.keep(Waiting(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None, done))
-    group_commit.close()
-    await running
+    async with asyncio.TaskGroup() as group:  # a committer that fails must not leave the test waiting
+        group.create_task(group_commit.run())
+        await group_commit.keep(Waiting(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None, done))
+        group_commit.close()
 
 
 def status_of(refused: Refused) -> tuple[int, str | None]:

@@ -2,7 +2,22 @@
 
 from fastapi import FastAPI
 
-from service.api import docs, drains, events, health, incidents, lines, quarantine, tokens, webhooks
+from service.api import (
+    apps,
+    codes,
+    docs,
+    drains,
+    events,
+    health,
+    incidents,
+    lines,
+    metrics,
+    quarantine,
+    releases,
+    tokens,
+    traffic,
+    webhooks,
+)
 from service.api.context import Api, remember
 from service.api.problems import install_problems
 
@@ -11,11 +26,16 @@ ROUTERS = (
     lines.router,
     incidents.reading,
     incidents.writing,
+    traffic.router,
+    apps.router,
+    releases.router,
+    codes.router,
     drains.router,
     webhooks.router,
     tokens.router,
     quarantine.router,
     health.router,
+    metrics.router,
     docs.router,
 )
 

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from service.access import Access, Caller
 from service.errors import Refused
+from service.ingest.tallies import Tallies
 from service.store.database import Database
 
 # Postgres's `integer`: ids beyond it name nothing.
@@ -16,11 +17,13 @@ _LARGEST_ID = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The rooms behind the API. `public_url` is where people and Heroku reach this service, as in `https://logs.example.com`."""
+    """The rooms behind the API. `public_url` is where people and Heroku reach this service, as in `https://logs.example.com`;
+    `tallies` are of the drain endpoint in this process, None where it has none."""
 
     db: Database
     access: Access
     public_url: str
+    tallies: Tallies | None = None
 
 
 def remember(app: FastAPI, api: Api) -> None:

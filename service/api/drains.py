@@ -1,5 +1,6 @@
 """Drains: who may post, and the line that tells Heroku of it."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Request
@@ -9,7 +10,7 @@ from typing_extensions import TypedDict
 
 from service.access import Scope
 from service.api import parameters
-from service.api.context import answer, api_of, numbered
+from service.api.context import Api, answer, api_of, numbered
 from service.api.guard import guarded_router
 from service.api.problems import problems
 from service.ingest import drains
@@ -26,7 +27,15 @@ LogplexToken = Annotated[parameters.Text, Field(json_schema_extra={"pattern": LO
 
 
 class DrainJson(TypedDict):
-    """A drain without its secret. Until `previous_until` the secret before the present one serves too."""
+    """A drain without its secret, and what it has sent, as far as all web processes have told: within some seconds.
+
+    Until `previous_until` the secret before the present one serves too. `frames` are those stored, `lines` and `bytes` what
+    was in them; `repeats` came again; `damaged` stretches went to quarantine; `count_mismatches` are frames that held another
+    number of messages than their Logplex-Msg-Count. `refusals` are numbers of answers by status: lines that the sender lost;
+    those with 401 named the app with a wrong secret, and stand with each of its drains. `lost` is what Logplex says it dropped
+    (L10). `clock_skew_ms` is how long after its newest line's own time a frame comes: negative where the sender's clock is
+    ahead, null before the first line.
+    """
 
     id: int
     app: str
@@ -34,6 +43,18 @@ class DrainJson(TypedDict):
     logplex_token: str | None
     created_at: str
     previous_until: str | None
+    last_heard_at: str | None
+    frames: int
+    lines: int
+    bytes: int
+    repeats: int
+    damaged: int
+    count_mismatches: int
+    refusals: dict[str, int]
+    last_refused_at: str | None
+    lost: int
+    last_lost_at: str | None
+    clock_skew_ms: int | None
 
 
 class NewDrainSecretJson(DrainJson):
@@ -77,7 +98,9 @@ class ChangedDrain(parameters.Body):
 @router.get("/drains", response_model=PageJson[DrainJson], summary="Drains")
 async def list_drains(request: Request, _: parameters.NoQuery) -> JSONResponse:
     """All drains, oldest first, without their secrets."""
-    found = await drains.listed(api_of(request).db)
+    api = api_of(request)
+    await _count(api)
+    found = await drains.listed(api.db)
     return answer(page_json(Page(tuple(found), None), drain_json, of="drains"))
 
 
@@ -100,7 +123,9 @@ async def add_drain(request: Request, _: parameters.NoQuery, body: NewDrain) -> 
 @router.get("/drains/{id}", response_model=DrainJson, summary="One drain", responses=problems(404))
 async def one_drain(request: Request, id: str, _: parameters.NoQuery) -> JSONResponse:
     """The drain without its secret."""
-    return answer(drain_json(await drains.one(api_of(request).db, numbered(id, "drain"))))
+    api = api_of(request)
+    await _count(api)
+    return answer(drain_json(await drains.one(api.db, numbered(id, "drain"))))
 
 
 @router.patch("/drains/{id}", response_model=DrainJson, summary="Change a drain", responses=problems(404))
@@ -133,14 +158,37 @@ async def remove_drain(request: Request, id: str, _: parameters.NoQuery) -> Resp
 
 def drain_json(drain: Drain) -> DrainJson:
     """A drain as a list shows it."""
+    counts = drain.counts
     return {
         "id": drain.id,
         "app": drain.app,
         "environment": drain.environment,
         "logplex_token": drain.logplex_token,
         "created_at": instant(drain.created_at),
-        "previous_until": instant(drain.previous_until) if drain.previous_until else None,
+        "previous_until": _instant(drain.previous_until),
+        "last_heard_at": _instant(counts.heard_at),
+        "frames": counts.frames,
+        "lines": counts.lines,
+        "bytes": counts.bytes,
+        "repeats": counts.repeats,
+        "damaged": counts.damaged,
+        "count_mismatches": counts.mismatches,
+        "refusals": dict(counts.refusals),
+        "last_refused_at": _instant(counts.refused_at),
+        "lost": counts.lost,
+        "last_lost_at": _instant(counts.lost_at),
+        "clock_skew_ms": counts.skew_ms,
     }
+
+
+async def _count(api: Api) -> None:
+    """Adds what this process has counted, so that where there is but one, its answers are exact."""
+    if api.tallies:
+        await api.tallies.keep(api.db)
+
+
+def _instant(at: datetime | None) -> str | None:
+    return instant(at) if at else None
 
 
 def _secret_json(made: NewSecret) -> NewDrainSecretJson:

@@ -38,8 +38,11 @@ def guarded_router(tag: str, needed: Scope) -> APIRouter:
     )
 
 
-def guarded(needed: Scope) -> type[APIRoute]:
-    """The class of routes that take a token with at least the scope `needed`: 401 and 403 come before all else."""
+def guarded(needed: Scope, *, remembered: bool = False) -> type[APIRoute]:
+    """The class of routes that take a token with at least the scope `needed`: 401 and 403 come before all else.
+
+    `remembered`: who was let in shortly before the database went away still is.
+    """
 
     class Guarded(APIRoute):
         def get_route_handler(self) -> Handler:
@@ -47,7 +50,8 @@ def guarded(needed: Scope) -> type[APIRoute]:
 
             async def guard(request: Request) -> Response:
                 authorization = request.headers.get("authorization")
-                request.state.caller = await api_of(request).access.check(authorization, needed)
+                access = api_of(request).access
+                request.state.caller = await access.check(authorization, needed, remembered=remembered)
                 _refuse_doubled(request)
                 return await handle(Request(request.scope, _bounded(request.receive)))
 

@@ -16,6 +16,8 @@ from parsers.event import Severity
 TEXT_LENGTH = 300
 _LARGEST_VERSION = 2**31 - 1  # Postgres's `integer`
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LARGEST_BUCKET = 30 * 86_400
 _AGO = re.compile(r"([0-9]{1,9})([smhd])")
 # RFC 3339 §5.6; a `+` that nobody encoded has become a space on its way.
 _RFC_3339 = re.compile(
@@ -75,6 +77,15 @@ def _time(text: object) -> datetime:
         raise refuse(_TIME) from error
 
 
+def _bucket(text: object) -> timedelta:
+    """Whole minutes, at least one."""
+    ago = _AGO.fullmatch(str(text))
+    seconds = int(ago[1]) * _UNIT_SECONDS[ago[2]] if ago else 0
+    if not 60 <= seconds <= _LARGEST_BUCKET or seconds % 60:
+        raise refuse("a width in whole minutes, up to 30d, as in 5m, 1h or 1d")
+    return timedelta(seconds=seconds)
+
+
 def _limit(text: object) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", str(text)) or not 1 <= int(str(text)) <= 1000:
         raise refuse("a whole number from 1 to 1000")
@@ -130,8 +141,15 @@ Kind = Annotated[
     ),
 ]
 Dyno = Annotated[Text | None, Field(description="Only what is about this dyno.", examples=["web.1"])]
+State = Annotated[Text | None, Field(description="Only in this state.", examples=["crashed"])]
 Since = Annotated[Time | None, Field(description="Only from this time on: RFC 3339, or a time ago.")]
 Until = Annotated[Time | None, Field(description="Only before this time: RFC 3339, or a time ago.")]
+Bucket = Annotated[
+    timedelta,
+    BeforeValidator(_bucket),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$", "examples": ["5m", "1h"]}),
+    Field(description="How wide a bucket is: whole minutes."),
+]
 AtLeast = Annotated[
     Severity | None,
     BeforeValidator(_severity),

@@ -1,10 +1,13 @@
 """drain add, list, rotate, remove: who may post."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli.options import Json
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 app = typer.Typer(no_args_is_help=True, help="Who may post, and the line that tells Heroku of it.")
 
@@ -41,13 +44,20 @@ def list_drains(json: Json = False) -> None:
             str(drain["id"]),
             drain["app"],
             drain["environment"],
+            show.time(drain["last_heard_at"]),
+            f"{drain['frames']:,}",
+            f"{drain['lines']:,}",
+            f"{drain['repeats']:,}",
+            _refusals(drain["refusals"]),
+            f"{drain['lost']:,}",
+            _skew(drain["clock_skew_ms"]),
             show.time(drain["created_at"]),
             drain["logplex_token"] or "any",
         )
         for drain in found["items"]
     ]
     empty = "no drains yet: `drainwatch drain add APP --environment production` adds one"
-    show.table(("id", "app", "environment", "added", "logplex token"), rows, empty=empty)
+    show.table(_COLUMNS, rows, empty=empty)
 
 
 @app.command("rotate")
@@ -70,6 +80,36 @@ def remove_drain(id: DrainId, json: Json = False) -> None:
         show.as_json(answer)
     else:
         show.note(f"drain {id} is removed; `heroku drains:remove URL -a APP` tells Heroku")
+
+
+_COLUMNS = (
+    "id",
+    "app",
+    "environment",
+    "last heard",
+    "frames",
+    "lines",
+    "repeats",
+    "refused",
+    "lost",
+    "skew",
+    "added",
+    "logplex token",
+)
+
+
+def _refusals(by_status: dict[str, int]) -> "str | Text":
+    """`2 × 401, 7 × 413`: lines that the sender lost."""
+    from rich.text import Text
+
+    if not by_status:
+        return "0"
+    return Text(", ".join(f"{count:,} × {status}" for status, count in sorted(by_status.items())), style="red")
+
+
+def _skew(ms: int | None) -> str:
+    """How long after their own time lines come: `0.3 s`."""
+    return "–" if ms is None else f"{ms / 1000:.1f} s"
 
 
 def _show_secret(answer: Any, json: bool, what: str) -> None:

@@ -28,6 +28,13 @@ STATUS_STYLE = {
     "pending": "yellow",
     "dead": "red",
     "superseded": "dim",
+    "up": "green",
+    "starting": "yellow",
+    "crashed": "red",
+    "deploying": "yellow",
+    "deployed": "green",
+    "failed": "red",
+    "rolled_back": "yellow",
 }
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -47,8 +47,8 @@ def backtest(rules: Sequence[Rule], batches: Iterable[Batch], *, until: datetime
         due = {place for place, wake_at in wakes.items() if wake_at + SETTLE <= clock} | set(marks)
         touched = {place: histories[place] for place in due if place in histories}
         for place, folded in fold_each(rules, touched, marks, clock=clock).items():
-            if folded.amended:
-                _amend(told.get(place, []), *folded.amended)
+            for was, now in folded.amended:
+                _amend(told.get(place, []), was, now)
             for finding in folded.news:
                 _tell(told.setdefault(place, []), place, finding)
             if folded.alarm and told.get(place) and told[place][-1].cleared_at is None:

@@ -56,13 +56,13 @@ class History(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[S]):
-    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; an end that was
-    told before, as it was and as late lines have made it (they may have come in between, or end it sooner); the alarm that
-    is on by what is told; and when to fold again, on the app's clock and without SETTLE."""
+    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; ends that were
+    told before, each as it was and as late lines have made it (they may have come in between, or end it sooner); the alarm
+    that is on by what is told; and when to fold again, on the app's clock and without SETTLE."""
 
     history: History[S] | None
     news: tuple[Finding, ...]
-    amended: tuple[Cleared, Cleared] | None
+    amended: tuple[tuple[Cleared, Cleared], ...]
     alarm: Alarm | None
     wake_at: datetime | None
 
@@ -80,8 +80,10 @@ class _Point(Generic[S]):
 def fold(
     detector: Detector[P, S], rule: P, history: History[S], marks: Iterable[Mark], *, clock: datetime
 ) -> Folded[S]:
-    """`history` with `marks` (in any order) in it, as of the app's `clock`."""
-    everything = tuple(merge(history.marks, sorted(marks)))
+    """`history` with `marks` (in any order) in it, each instead of an older one of the same event, as of the app's `clock`."""
+    new = sorted(marks)
+    again = {mark.event_id for mark in new}  # an event that was amended takes its old place
+    everything = tuple(merge((mark for mark in history.marks if mark.event_id not in again), new))
     points = list(_walk(detector, rule, history, everything, clock))
     end = points[-1]
     settled, held = _settled(end.findings, clock)
@@ -156,11 +158,11 @@ def _news(
     return ()
 
 
-def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[Cleared, Cleared] | None:
-    """The last end that was told and what has become of it, where that is something else."""
+def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[tuple[Cleared, Cleared], ...]:
+    """The ends that were told and what has become of each, where that is something else."""
     pairs = zip(told, settled, strict=False) if _go_on(told, settled) else [(told[-1], settled[-1])] if settled else []
     ends = [(was, now) for was, now in pairs if isinstance(was, Cleared) and isinstance(now, Cleared)]
-    return ends[-1] if ends and ends[-1][0] != ends[-1][1] else None
+    return tuple((was, now) for was, now in ends if was != now)
 
 
 def _go_on(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> bool:

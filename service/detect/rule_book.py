@@ -16,9 +16,6 @@ BUILT_IN = "rules.toml"
 # A field that says the same as others takes their place when a rule is retuned.
 _INSTEAD = {"count": ("levels",), "levels": ("count", "severity"), "sum": ("distinct",), "distinct": ("sum",)}
 
-# Rules that a built-in one inhibits and that are not built yet.
-_TO_COME = ("error_rate", "health_check_failing")
-
 
 @dataclass(frozen=True, slots=True)
 class _Said:
@@ -59,7 +56,7 @@ class RuleBook:
             inhibits.append((said.file, read_rule(names[name], file=said.file)))
         for file, rule in inhibits:
             for other in rule.inhibits:
-                if other not in names and other not in _TO_COME:
+                if other not in names:
                     raise RuleError(f'{file}: rule {rule.name}: inhibits: "{other}"; expected the name of a rule')
 
     def _read(self, app: str, environment: str) -> Iterable[Rule]:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
+from service import metrics
 from service.detect.app_fold import fold_each, marks_of
 from service.detect.crash_loop import Dynos
 from service.detect.detector import Cleared, Finding, Fired
@@ -24,10 +26,10 @@ from service.detect.rule_book import RuleBook
 from service.detect.threshold import Recent
 from service.detect.unfinished import Begun
 from service.errors import StoreAway
-from service.incidents import context, lifecycle
+from service.incidents import context, lifecycle, minutes
 from service.incidents.context import FlagPrefix
 from service.log import log
-from service.store import clocks, evidence, incidents, leases, pending, rule_states, transitions
+from service.store import clocks, evidence, incidents, leases, pending, rule_states, spools, transitions
 from service.store.clocks import SILENT, Clock
 from service.store.database import Database
 from service.store.ids import new_id
@@ -42,6 +44,8 @@ POLL_SECONDS = 0.5
 # Chunks folded in one transaction: enough to catch up quickly, few enough that no app waits long behind another.
 BATCH_CHUNKS = 200
 APPS_PER_CLAIM = 16
+# An app whose fold fails is tried again after this long.
+RESTING_SECONDS = 5.0
 # How long to wait before trying again when the database is away.
 AWAY_SECONDS = 0.5
 
@@ -60,6 +64,7 @@ class Watch:
         self._rules = rules
         self._flag_prefix = flag_prefix
         self._holder = holder
+        self._resting: dict[int, float] = {}  # apps whose fold has failed, until when they are left alone
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
@@ -74,6 +79,7 @@ class Watch:
                     busy = await self.turn(started_at)
                 except StoreAway as error:
                     log.warning("watch.away", reason=str(error))
+                    started_at = None  # what came meanwhile is on its way
                     await _first(stop.wait(), seconds=AWAY_SECONDS)
                     continue
                 if not busy:
@@ -83,11 +89,28 @@ class Watch:
     async def turn(self, started_at: datetime) -> bool:
         """One batch of each app that waits and can be had; whether there was any."""
         async with self._db.begin() as conn:
-            claimed = await leases.claim(conn, holder=self._holder, started_at=started_at, most=APPS_PER_CLAIM)
-        for lease in claimed:
-            async with self._db.begin() as conn:
-                await self._fold_app(conn, lease, started_at=started_at, now=datetime.now(UTC))
-        return bool(claimed)
+            spooled_since = await spools.oldest(conn, started_at=started_at)
+            claimed = await leases.claim(
+                conn, holder=self._holder, started_at=started_at, spooled_since=spooled_since, most=APPS_PER_CLAIM
+            )
+        awake = [lease for lease in claimed if self._resting.get(lease.app_id, 0.0) <= monotonic()]
+        for lease in awake:
+            try:
+                with metrics.FOLD_SECONDS.time():
+                    async with self._db.begin() as conn:
+                        await self._fold_app(
+                            conn, lease, started_at=started_at, spooled_since=spooled_since, now=datetime.now(UTC)
+                        )
+            except StoreAway:
+                raise
+            except _Overtaken:
+                continue  # it waits still, and is folded again with what the person did
+            except Exception as error:
+                # Whatever is wrong with one app's lines must not stop the others; its own wait, and are not lost.
+                self._resting[lease.app_id] = monotonic() + RESTING_SECONDS
+                metrics.FOLD_FAILURES.inc()
+                log.exception("watch.fold_failed", app=lease.app, reason=type(error).__name__)
+        return bool(awake)
 
     async def _leave(self) -> None:
         try:
@@ -96,15 +119,26 @@ class Watch:
         except StoreAway:
             pass  # the deadline ends them
 
-    async def _fold_app(self, conn: AsyncConnection, lease: Lease, *, started_at: datetime, now: datetime) -> None:
+    async def _fold_app(
+        self,
+        conn: AsyncConnection,
+        lease: Lease,
+        *,
+        started_at: datetime,
+        spooled_since: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Folds what came of the app, up to `spooled_since`: of what came later some may still be on a disk."""
         if not await leases.fence(conn, lease):
             return
-        rows = await pending.waiting(conn, lease.app_id, most=BATCH_CHUNKS)
+        rows = await pending.waiting(conn, lease.app_id, before=spooled_since, most=BATCH_CHUNKS)
         before = await clocks.read(conn, lease.app_id)
         events = await evidence.of_chunks(conn, lease.app_id, rows, app=lease.app, environment=lease.environment)
-        clock = _advance(before, rows, started_at=started_at, now=now)
+        clock = _advance(before, rows, started_at=started_at, now=now, spooled=spooled_since is not None)
         if clock is None:
             return
+        kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
+        events += kept.events
         rules = self._rules.for_app(lease.app, lease.environment)
         marks = marks_of(rules, events, before.newest_at if before else None)
         stored = await rule_states.touched(conn, lease.app_id, list(marks), due_at=clock.newest_at - SETTLE)
@@ -119,11 +153,12 @@ class Watch:
         for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at).items():
             rule = by_name[name]
             await self._record(conn, lease, rule, key, folded, known)
-            kept = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
-            after.append(RuleState(name, key, kept, folded.wake_at if kept else None))
+            state = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
+            after.append(RuleState(name, key, state, folded.wake_at if state else None))
         wake_at = await rule_states.record(conn, lease.app_id, after)
         await pending.remove(conn, lease.app_id, rows)
-        await clocks.record(conn, lease.app_id, clock, wake_at=wake_at)
+        metrics.FOLDED.inc(len(rows))
+        await clocks.record(conn, lease.app_id, replace(clock, wake_at=wake_at, minute_at=kept.open_at))
 
     async def _record(
         self,
@@ -135,11 +170,12 @@ class Watch:
         known: Mapping[UUID, Event],
     ) -> None:
         """What a fold has found, as incidents and their transitions."""
-        if not folded.news and folded.alarm is None and folded.amended is None:
+        if not folded.news and folded.alarm is None and not folded.amended:
             return
         incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
-        if folded.amended and incident and incident.resolved_at == folded.amended[0].at:
-            incident = await _replaced(conn, lifecycle.amended(incident, folded.amended[1]))
+        for was, end in folded.amended:
+            if incident and incident.resolved_at == was.at:
+                incident = await _replaced(conn, lifecycle.amended(incident, end))
         findings: Sequence[Finding] = folded.news
         if not findings and folded.alarm and incident and incident.resolved_at:
             # Somebody has resolved it, but it goes on.
@@ -223,10 +259,14 @@ class Watch:
         return after
 
 
+class _Overtaken(Exception):
+    """A person has changed the incident meanwhile: the batch is rolled back."""
+
+
 async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
     after = await incidents.replace_version(conn, incident)
-    if after is None:  # a person was quicker: the batch is rolled back and folded again with what they did
-        raise StoreAway(f"incident {incident.id} was changed meanwhile")
+    if after is None:
+        raise _Overtaken
     return after
 
 
@@ -252,14 +292,17 @@ async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: dat
 
 
 def _advance(
-    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime
+    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime, spooled: bool
 ) -> Clock | None:
-    """The app's clock after `rows`; in silence it is the wall's. None for an app that never spoke."""
+    """The app's clock after `rows`; in silence it is the wall's, or, where nothing is due but that a minute of traffic is
+    over, as far as that takes it. There is no silence while frames are still `spooled`. None for an app that never spoke."""
     if rows:
         newest = max(row.newest_at for row in rows)
         heard = max(row.received_at for row in rows)
         return Clock(max(newest, before.newest_at), max(heard, before.heard_at)) if before else Clock(newest, heard)
-    if before and max(before.heard_at, started_at) + SILENT <= now:
+    if before and not spooled and max(before.heard_at, started_at) + SILENT <= now:
+        if before.minute_at and not (before.wake_at and before.wake_at + SETTLE <= now):
+            return Clock(max(before.newest_at, minutes.closes_at(before.minute_at)), before.heard_at)
         return Clock(max(before.newest_at, now), before.heard_at)
     return before
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 
+from service import metrics
+
 
 class Admission:
     """At most `bound` bytes are inside at any time; who does not fit waits in line, first come first served."""
@@ -17,6 +19,11 @@ class Admission:
         """Bytes admitted and not yet released."""
         return self._inside
 
+    @property
+    def waiting(self) -> int:
+        """How many wait in line."""
+        return len(self._line)
+
     async def enter(self, size: int) -> None:
         """Admits `size` bytes, sooner or later; the caller bounds the wait. Larger than the bound is let in alone."""
         if not self._line and self._fits(size):
@@ -25,7 +32,8 @@ class Admission:
         turn = asyncio.get_running_loop().create_future()
         self._line.append((size, turn))
         try:
-            await turn
+            with metrics.ADMISSION_WAIT.time():
+                await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # let in and given up at the same moment
                 self.leave(size)

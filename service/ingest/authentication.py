@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from service.errors import StoreAway
+from service.ingest.known_drains import KnownDrains
 from service.store import drains
 from service.store.database import Database
 from service.store.drains import DrainCredentials
@@ -21,8 +22,13 @@ FRESH_SECONDS = 2.0
 # A secret that is not among those known may be new: it is asked for again, but not more often than this, or strangers' guesses
 # would cost a query each. A 401 would make Logplex drop the frame for good.
 MISS_SECONDS = 0.1
-# While the database is away, who was known this long ago is no stranger.
+# While the database is away, who was known this long ago is no stranger. With a spool there is no such bound, for there is no
+# other to how long frames can be kept.
 STALE_SECONDS = 3600.0
+# Who was known is not kept waiting longer than this for a database that is slow, and not at all for this long after it was
+# found to be away.
+SOON_SECONDS = 0.5
+AWAY_SECONDS = 1.0
 # Apps whose credentials are kept; beyond it the oldest go (strangers' guesses must not fill the memory).
 MOST_APPS = 10_000
 
@@ -39,43 +45,83 @@ class _Known:
 class Authentication:
     """Looks drains up, and keeps what it found for FRESH_SECONDS so that a busy drain costs no query per frame."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, remembered: KnownDrains | None = None) -> None:
+        """`remembered` is what the spool knows of the drains, if there is one."""
         self._db = db
+        self._remembered = remembered
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[_Known]] = {}
+        self._away_until = 0.0
 
     async def drain_of(self, authorization: str | None) -> DrainCredentials | None:
-        """The drain whose credentials the header holds; None for anybody else. Raises StoreAway where nobody can tell."""
+        """The drain whose credentials the header holds; None for anybody else. Raises StoreAway where nobody can tell: a secret
+        that was never seen may be new."""
         app, secret = _basic(authorization)
         if app is None:
             return None
         hashed = hashlib.sha256(secret).digest()
-        found = _matching(await self._credentials(app, FRESH_SECONDS), hashed)
-        return found or _matching(await self._credentials(app, MISS_SECONDS), hashed)
+        found = _matching(await self._probable(app), hashed)
+        return found or _matching(await self._certain(app, MISS_SECONDS), hashed)
 
-    async def _credentials(self, app: str, fresh_seconds: float) -> list[DrainCredentials]:
-        """The app's drains as they were at most `fresh_seconds` ago, or longer while the database is away."""
+    def app_of(self, authorization: str | None) -> int | None:
+        """The id of the app that the header names, whoever sends it; None where it names none of ours. Asks nobody: it knows
+        those that `drain_of` was just asked about."""
+        app, _ = _basic(authorization)
+        known = self._known.get(app) if app is not None else None
+        return known.credentials[0].app_id if known and known.credentials else None
+
+    async def _certain(self, app: str, fresh_seconds: float) -> list[DrainCredentials]:
+        """The app's drains as they were at most `fresh_seconds` ago. Raises StoreAway."""
         known = self._known.get(app)
         if known and monotonic() - known.read_at < fresh_seconds:
             return known.credentials
+        return (await asyncio.shield(self._ask(app))).credentials
+
+    async def _probable(self, app: str) -> list[DrainCredentials]:
+        """The app's drains as they were at most FRESH_SECONDS ago, or longer while the database is slow or away. Raises
+        StoreAway where they are not known at all."""
+        known = self._known.get(app)
+        if known and monotonic() - known.read_at < FRESH_SECONDS:
+            return known.credentials
+        old = self._old(app)
+        if old and monotonic() < self._away_until:
+            return old
+        asking = self._ask(app)
+        if old:
+            await asyncio.wait((asking,), timeout=SOON_SECONDS)
+            if not asking.done() or isinstance(asking.exception(), StoreAway):
+                return old
+        return (await asyncio.shield(asking)).credentials
+
+    def _old(self, app: str) -> list[DrainCredentials]:
+        """The app's drains as they last were, if that still says something; else none."""
+        known = self._known.get(app)
+        if self._remembered is None:
+            return known.credentials if known and monotonic() - known.read_at < STALE_SECONDS else []
+        return (known.credentials if known else []) or self._remembered.of(app)
+
+    def _ask(self, app: str) -> "asyncio.Task[_Known]":
+        """The question that is under way, or a new one."""
         asking = self._asking.get(app)
         if asking is None:
-            asking = self._asking[app] = asyncio.create_task(self._ask(app))
-            asking.add_done_callback(lambda _: self._asking.pop(app, None))
-        try:
-            return (await asyncio.shield(asking)).credentials
-        except StoreAway:
-            if known and known.credentials and monotonic() - known.read_at < STALE_SECONDS:
-                return known.credentials
-            raise
+            asking = self._asking[app] = asyncio.create_task(self._find(app))
+            asking.add_done_callback(lambda done: self._answered(app, done))
+        return asking
 
-    async def _ask(self, app: str) -> _Known:
+    def _answered(self, app: str, asking: "asyncio.Task[_Known]") -> None:
+        del self._asking[app]
+        if not asking.cancelled() and isinstance(asking.exception(), StoreAway):
+            self._away_until = monotonic() + AWAY_SECONDS
+
+    async def _find(self, app: str) -> _Known:
         async with self._db.read() as conn:
             known = _Known(await drains.find(conn, app), monotonic())
         self._known.pop(app, None)
         self._known[app] = known
         if len(self._known) > MOST_APPS:
             del self._known[next(iter(self._known))]
+        if self._remembered is not None:
+            self._remembered.compare(app, known.credentials)
         return known
 
 

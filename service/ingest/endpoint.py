@@ -7,23 +7,28 @@ thousands of times a second.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from parsers.frame import Frame, Reading, read_frame
 from parsers.line import Origin
+from parsers.octet_counting import Damage
+from service import metrics
 from service.errors import Refused, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
-from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.group_commit import Waiting
+from service.ingest.inflate import NotGzip, TooLarge, inflate
+from service.ingest.tallies import Tallies
 from service.store.drains import DrainCredentials
 from service.store.frames import FrameKey
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Keep = Callable[[Waiting], Awaitable[None]]
 
 CONTENT_TYPE = b"application/logplex-1"
 # Bodies above this size are read in a thread: 2,000 lines take 5 ms, during which nobody else would be answered.
@@ -45,32 +50,39 @@ class DrainEndpoint:
         self,
         authentication: Authentication,
         admission: Admission,
-        group_commit: GroupCommit,
+        keep: Keep,
         reading: Reading,
         limits: Limits,
+        tallies: Tallies,
     ) -> None:
+        """`keep` returns when a frame is stored; it may be cancelled, and raise StoreAway."""
         self._authentication = authentication
         self._admission = admission
-        self._group_commit = group_commit
+        self._keep_frame = keep
         self._reading = reading
         self._limits = limits
+        self._tallies = tallies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request: 204 once everything in it is committed."""
-        until = asyncio.get_running_loop().time() + self._limits.hold_s
+        began = asyncio.get_running_loop().time()
+        until = began + self._limits.hold_s
         headers = {name: value for name, value in scope["headers"] if name in _WANTED}
         try:
             async with asyncio.timeout_at(until):
                 await self._keep(scope, headers, receive)
         except Refused as refused:
+            self._note(scope, refused.status, began)
             await _answer(send, refused.status, refused.detail)
         except (TimeoutError, StoreAway):
             # Logplex keeps up to 1024 newer messages meanwhile and tries again; a quick 503 would burn its three tries.
             await _hold(until)
+            self._note(scope, 503, began)
             await _answer(send, 503, "not stored within the time; send it again")
         except _ClientGone:
             return
         else:
+            self._note(scope, 204, began)
             await send(_NO_CONTENT)
             await send(_EMPTY)
 
@@ -78,28 +90,47 @@ class DrainEndpoint:
         """Returns when the request's frame is committed. Raises Refused for what Logplex need not send again."""
         if scope["method"] != "POST":
             raise Refused(405, f"{scope['method']} is not for /drain; expected POST")
-        drain = await self._drain_of(headers)
+        drain = await self._drain_of(scope, headers)
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != CONTENT_TYPE:
             raise Refused(415, "Content-Type is not application/logplex-1, which Logplex sends")
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._limits.max_body:
             raise self._too_large()
+        zipped = _is_zipped(headers.get(b"content-encoding", b""))
         room = int(declared) if declared.isdigit() else self._limits.max_body
+        if zipped:
+            room += self._limits.max_body
         await self._admission.enter(room)
         try:
             body = await self._body(receive)
             if not body:
                 return
-            frame = await self._read(body, drain)
-            await self._group_commit.keep(_waiting(drain, frame, headers, body))
+            now = datetime.now(UTC)
+            frame = await self._read(body, Origin(drain.app, drain.environment), now, zipped=zipped)
+            if zipped:  # now it is known how much that is
+                metrics.GZIPPED.inc()
+                held = min(room, len(body) + len(frame.body))
+                self._admission.leave(room - held)
+                room = held
+            self._tallies.received(drain, frame, headers, now)
+            await self._keep_frame(_waiting(drain, frame, headers, body, now))
         finally:
             self._admission.leave(room)
 
-    async def _drain_of(self, headers: dict[bytes, bytes]) -> DrainCredentials:
+    def _note(self, scope: Scope, status: int, began: float) -> None:
+        """Counts an answer, and against its drain, where that is known, one that costs it lines."""
+        metrics.ANSWERS.note(status, asyncio.get_running_loop().time() - began)
+        if status != 204 and _DRAIN in scope:
+            self._tallies.refused(scope[_DRAIN], status)
+
+    async def _drain_of(self, scope: Scope, headers: dict[bytes, bytes]) -> DrainCredentials:
         authorization = headers.get(b"authorization")
-        drain = await self._authentication.drain_of(authorization.decode("latin-1") if authorization else None)
+        said = authorization.decode("latin-1") if authorization else None
+        drain = await self._authentication.drain_of(said)
         if drain is None:
+            self._tallies.refused_secret(self._authentication.app_of(said))
             raise Refused(401, "no drain has these credentials; `drainwatch drain add APP` prints a URL that has")
+        scope[_DRAIN] = drain
         token = headers.get(b"logplex-drain-token", b"").decode("latin-1")
         if drain.logplex_token and token != drain.logplex_token:
             raise Refused(403, "this drain takes frames with the Logplex-Drain-Token that it is pinned to")
@@ -119,16 +150,28 @@ class DrainEndpoint:
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _read(self, body: bytes, drain: DrainCredentials) -> Frame:
-        origin, now = Origin(drain.app, drain.environment), datetime.now(UTC)
+    async def _read(self, body: bytes, origin: Origin, now: datetime, *, zipped: bool) -> Frame:
+        if zipped:  # never sent by Logplex, and a few bytes may become many
+            return await asyncio.to_thread(self._read_zipped, body, origin, now)
         if len(body) < INLINE_BYTES:
             return read_frame(body, origin, now, self._reading)
         return await asyncio.to_thread(read_frame, body, origin, now, self._reading)
+
+    def _read_zipped(self, body: bytes, origin: Origin, now: datetime) -> Frame:
+        """The frame in a gzip body; one that cannot be inflated is damage as a whole, as it was sent."""
+        try:
+            return read_frame(inflate(body, most=self._limits.max_body), origin, now, self._reading)
+        except TooLarge:
+            raise self._too_large() from None
+        except NotGzip as error:
+            damage = Damage(0, self._reading.redaction.masked(body), str(error))
+            return replace(read_frame(b"", origin, now, self._reading), damage=(damage,))
 
     def _too_large(self) -> Refused:
         return Refused(413, f"the body is over {self._limits.max_body} bytes (DRAINWATCH_MAX_BODY)")
 
 
+_DRAIN = "drainwatch.drain"  # where a request's scope holds its drain, once that is known
 _WANTED = frozenset(
     (
         b"authorization",
@@ -137,6 +180,7 @@ _WANTED = frozenset(
         b"content-encoding",
         b"logplex-drain-token",
         b"logplex-frame-id",
+        b"logplex-msg-count",
         b"x-request-id",
     )
 )
@@ -146,8 +190,19 @@ class _ClientGone(Exception):
     """The sender has closed the connection; nobody waits for an answer."""
 
 
-def _waiting(drain: DrainCredentials, frame: Frame, headers: dict[bytes, bytes], body: bytes) -> Waiting:
-    """The frame with its name: Logplex's frame id, else the request's id (Private Spaces), else what it holds."""
+def _is_zipped(encoding: bytes) -> bool:
+    """Whether a Content-Encoding says gzip. Raises Refused for anything else (RFC 9110 §8.4)."""
+    codings = [one for one in (part.strip().lower() for part in encoding.split(b",")) if one not in (b"", b"identity")]
+    if codings and codings not in ([b"gzip"], [b"x-gzip"]):
+        shown = encoding[:80].decode("ascii", "replace")
+        raise Refused(415, f"Content-Encoding is {shown!r}; expected gzip, or none")
+    return bool(codings)
+
+
+def _waiting(
+    drain: DrainCredentials, frame: Frame, headers: dict[bytes, bytes], body: bytes, received_at: datetime
+) -> Waiting:
+    """The frame with its name: Logplex's frame id, else the request's id (Private Spaces), else what was sent."""
     for header in (b"logplex-frame-id", b"x-request-id"):
         if named := headers.get(header):
             name = header + b":" + named
@@ -156,7 +211,8 @@ def _waiting(drain: DrainCredentials, frame: Frame, headers: dict[bytes, bytes],
         name = b"body:" + hashlib.sha256(body).digest()
     head = FrameKey(drain.app_id, drain.id, _digest(name + b"\n" + frame.body[: frame.head])) if frame.head else None
     key = FrameKey(drain.app_id, drain.id, _digest(name))
-    return Waiting(drain, frame, key, head, asyncio.get_running_loop().create_future())
+    done = asyncio.get_running_loop().create_future()
+    return Waiting(drain, frame, key, head, done, received_at=received_at)
 
 
 def _digest(name: bytes) -> UUID:

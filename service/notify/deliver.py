@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from service import metrics
 from service.errors import StoreAway
 from service.log import log
 from service.notify.backoff import next_try, read_retry_after
@@ -175,6 +176,8 @@ class Deliverer:
                 )
                 await claims.record_failure(conn, claimed, attempt, due_at=due_at)
                 outcome = "dead" if due_at is None else "failed"
+        metrics.ATTEMPTS.labels(outcome).inc()
+        metrics.ATTEMPT_SECONDS.observe(answer.ms / 1000)
         log.info(
             f"delivery.{outcome}",
             delivery=str(claimed.id),

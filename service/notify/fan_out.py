@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service import metrics
 from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.formats import FORMATS
 from service.notify.notification import RESOLVED, TYPE_OF, Notification, incident_url, late
@@ -54,6 +55,8 @@ async def fan_out(conn: AsyncConnection, *, public_url: str, now: datetime, limi
     await transitions.fanned_out(conn, steps)
     if queued:
         await transitions.wake(conn)
+    for step in steps:
+        metrics.TRANSITIONS.labels(str(step.incident.get("rule")), step.type).inc()
     return len(steps)
 
 

@@ -1,8 +1,10 @@
 """Apps: whose log streams are kept."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +28,21 @@ async def known(conn: AsyncConnection, *, name: str | None = None, environment: 
     if environment is not None:
         query = query.where(apps.c.environment == environment)
     return {row.id: App(row.id, row.name, row.environment) for row in await conn.execute(query)}
+
+
+async def heard(conn: AsyncConnection, app_ids: Collection[int]) -> dict[int, datetime]:
+    """When the last lines of each of these apps came; those never heard are left out."""
+    rows = await conn.execute(_HEARD, {"apps": list(app_ids)})
+    return {row.app_id: row.heard_at for row in rows}
+
+
+_HEARD = text("""
+    select app_id, max(heard_at) as heard_at from (
+        select app_id, heard_at from clocks where app_id = any(:apps)
+        union all
+        select app_id, received_at from pending where app_id = any(:apps)
+    ) as heard
+    group by app_id""")
 
 
 async def ensure(conn: AsyncConnection, *, name: str, environment: str) -> App:

@@ -1,29 +1,27 @@
 """Chunks, read: lines newest first by arrival, and the lines around one of them.
 
-A line has no row of its own, only a place: the chunk it came in, and its number there. So a list of lines is a walk over
-chunks, each unpacked and read only if its times and processes say that it can hold what is wanted. Chunks are found app
-by app along their key; those of several apps are merged by the time of receipt.
+A line has no row of its own, only a place: the chunk it came in, and its number there; it keeps that when the chunk is
+merged with others. So a list of lines is a walk over chunks (`chunk_walk.py`), each unpacked and read only if its times
+and processes say that it can hold what is wanted, and of a merged one only the parts that stand where the list goes on.
 """
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import zstandard
-from sqlalchemy import ARRAY, Integer, Select, any_, literal, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.frame import read_lines
 from parsers.line import Line
-from service.store import apps
+from service.store import apps, chunk_walk
 from service.store.apps import App
-from service.store.pages import Key, Page, place_of
-from service.store.tables import apps as app_table
-from service.store.tables import chunks
+from service.store.chunk_walk import Chunk, Filter
+from service.store.pages import Key, Page
+from service.store.parts import Part
 
 # Chunks fetched at once: few for a page of one busy app, more where each holds a line or two, or nothing that is wanted.
 _FIRST_FETCH, _LARGEST_FETCH = 8, 128
@@ -40,6 +38,8 @@ _AROUND = timedelta(hours=1)
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # Decompressing and reading more than this at once would keep other requests waiting, so it is done in a thread.
 _LARGE = 64 << 10
+# No chunk has as many lines.
+_ALL = 2**31
 
 _DYNO = re.compile(r"(?!postgres\.)[A-Za-z0-9_-]+\.[0-9]+")
 
@@ -89,17 +89,21 @@ async def latest(conn: AsyncConnection, wanted: Wanted, *, after: Key | None, li
     found: list[KeptLine] = []
     fetch, left = _FIRST_FETCH, _SCAN_BYTES
     while known:
-        rows = list(await conn.execute(_walk(list(known), wanted, after, fetch)))
-        for row in rows:
-            end = after.number if after and after.id == row.id else row.lines
-            lines = await _read(row, known[row.app_id])
-            found += [line for line in reversed(lines[:end]) if _is_wanted(line, wanted)]
-            if len(found) > limit:
-                return Page(tuple(found[:limit]), _key(found[limit - 1].place))
-            left -= row.size + _CHUNK_COST
-        if len(rows) < fetch:
+        stretch = await chunk_walk.older(conn, _filter(list(known), wanted), than=after, limit=fetch)
+        span = _Span(
+            since=Place(stretch.edge.at, stretch.edge.id, 0) if stretch.edge else None,
+            until=Place(after.at, after.id, after.number) if after else None,
+        )
+        most = limit + 1 - len(found)
+        found += await _read(
+            stretch.chunks, known, span, lambda line: _is_wanted(line, wanted), most, newest_first=True
+        )
+        if len(found) > limit:
+            return Page(tuple(found[:limit]), _key(found[limit - 1].place))
+        if stretch.edge is None:
             break
-        after = Key(rows[-1].received_at, rows[-1].id, 0)
+        after = stretch.edge
+        left -= sum(chunk.size + _CHUNK_COST for chunk in stretch.chunks)
         if left <= 0:
             return Page(tuple(found), after)
         fetch = min(2 * fetch, _LARGEST_FETCH)
@@ -119,94 +123,120 @@ async def around(
     """The line at that place of that chunk, and the `before` and `after` nearest lines of `process` on either side, in the
     order of arrival, also from the chunks beside it; empty where the chunk is kept no longer."""
     app = (await apps.known(conn)).get(app_id)
-    query = select(*_COLUMNS).where(
-        chunks.c.app_id == app_id, chunks.c.received_at == received_at, chunks.c.id == chunk_id
-    )
-    row = (await conn.execute(query)).one_or_none()
-    if app is None or row is None:
+    chunk = await chunk_walk.holding(conn, app_id, received_at, chunk_id)
+    if app is None or chunk is None:
         return []
-    lines = await _read(row, app)
-    earlier = [line for line in lines[:place] if line.process == process]
-    later = [line for line in lines[place + 1 :] if line.process == process]
-    if len(earlier) < before:
-        earlier = await _neighbours(conn, app, row, process, before - len(earlier), forward=False) + earlier
-    if len(later) < after:
-        later += await _neighbours(conn, app, row, process, after - len(later), forward=True)
-    return earlier[max(0, len(earlier) - before) :] + lines[place : place + 1] + later[:after]
+    at, behind = Place(received_at, chunk_id, place), Place(received_at, chunk_id, place + 1)
+    own = await _read([chunk], {app.id: app}, _Span(at, behind), lambda _: True, 1, newest_first=False)
+    earlier = await _near(conn, app, at, process, before, newest_first=True)
+    later = await _near(conn, app, behind, process, after, newest_first=False)
+    return earlier[::-1] + own + later
 
 
-_COLUMNS = (
-    chunks.c.app_id,
-    chunks.c.received_at,
-    chunks.c.id,
-    chunks.c.lines,
-    chunks.c.processes,
-    chunks.c.size,
-    chunks.c.body,
-)
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Lines from the place `since` on (None: from the first), before the place `until` (None: to the last)."""
+
+    since: Place | None
+    until: Place | None
+
+    def has(self, part: Part) -> bool:
+        """Whether it has lines of `part`, perhaps."""
+        return (self.since is None or part.key >= (self.since.received_at, self.since.chunk_id)) and (
+            self.until is None or part.key <= (self.until.received_at, self.until.chunk_id)
+        )
+
+    def holds(self, line: KeptLine) -> bool:
+        """Whether `line` is one of them."""
+        return (self.since is None or line.place >= self.since) and (self.until is None or line.place < self.until)
 
 
-async def _neighbours(
-    conn: AsyncConnection, app: App, own: Any, process: str, limit: int, *, forward: bool
+async def _near(
+    conn: AsyncConnection, app: App, at: Place, process: str, limit: int, *, newest_first: bool
 ) -> list[KeptLine]:
-    """Up to `limit` lines of `process` nearest to the chunk `own` on one side, in the order of arrival."""
-    key = tuple_(chunks.c.received_at, chunks.c.id)
+    """Up to `limit` lines of `process` nearest to a place, at most an hour away: before it newest first, or from it on."""
+    walk = chunk_walk.older if newest_first else chunk_walk.newer
+    first, last = at.received_at - _AROUND, at.received_at + _AROUND
+    near = Filter([app.id], [process], first, last)
     found: list[KeptLine] = []
-    last = Key(own.received_at, own.id)
+    key: Key | None = _key(at)
     fetch = _FIRST_FETCH
-    while len(found) < limit:
-        query = select(*_COLUMNS).where(chunks.c.app_id == app.id, chunks.c.processes.overlap([process])).limit(fetch)
-        if forward:
-            query = query.where(key > place_of(last), chunks.c.received_at <= own.received_at + _AROUND)
-            query = query.order_by(chunks.c.received_at, chunks.c.id)
-        else:
-            query = query.where(key < place_of(last), chunks.c.received_at >= own.received_at - _AROUND)
-            query = query.order_by(chunks.c.received_at.desc(), chunks.c.id.desc())
-        rows = list(await conn.execute(query))
-        for row in rows:
-            lines = [line for line in await _read(row, app) if line.process == process]
-            found = found + lines if forward else lines + found
-        if len(rows) < fetch:
-            break
-        last, fetch = Key(rows[-1].received_at, rows[-1].id), min(2 * fetch, _LARGEST_FETCH)
-    return found[:limit] if forward else found[-limit:]
+    while key and len(found) < limit:
+        stretch = await walk(conn, near, than=key, limit=fetch)
+        number = 0 if newest_first else _ALL
+        edge = Place(stretch.edge.at, stretch.edge.id, number) if stretch.edge else None
+        span = _Span(edge, at) if newest_first else _Span(at, edge)
+        found += await _read(
+            stretch.chunks,
+            {app.id: app},
+            span,
+            lambda line: line.process == process and first <= line.place.received_at <= last,
+            limit - len(found),
+            newest_first=newest_first,
+        )
+        key, at = stretch.edge, edge or at
+        fetch = min(2 * fetch, _LARGEST_FETCH)
+    return found
 
 
-def _walk(app_ids: Collection[int], wanted: Wanted, after: Key | None, limit: int) -> Select[Any]:
-    newest_first = (chunks.c.received_at.desc(), chunks.c.id.desc())
-    each = select(*_COLUMNS).where(chunks.c.app_id == app_table.c.id).order_by(*newest_first).limit(limit)
-    if wanted.dyno is not None:
-        each = each.where(chunks.c.processes.overlap([wanted.dyno, "router"]))
-    if wanted.since is not None:
-        each = each.where(chunks.c.last_at >= wanted.since)
-        each = each.where(chunks.c.received_at >= max(wanted.since, _BEGINNING) - _CLOCKS_ERR_BY)
-    if wanted.until is not None:
-        each = each.where(chunks.c.first_at < wanted.until)
-    if after is not None:
-        # A chunk of which lines are left is walked again; number 0 says that none are.
-        key, last = tuple_(chunks.c.received_at, chunks.c.id), place_of(after)
-        each = each.where(key <= last if after.number else key < last)
-    part = each.lateral("part")
-    return (
-        select(*(part.c[column.name] for column in _COLUMNS))
-        .select_from(app_table)
-        .join(part, true())
-        .where(app_table.c.id == any_(literal(list(app_ids), ARRAY(Integer))))
-        .order_by(part.c.received_at.desc(), part.c.id.desc())
-        .limit(limit)
+def _filter(app_ids: Sequence[int], wanted: Wanted) -> Filter:
+    return Filter(
+        app_ids,
+        processes=None if wanted.dyno is None else [wanted.dyno, "router"],
+        received_since=None if wanted.since is None else max(wanted.since, _BEGINNING) - _CLOCKS_ERR_BY,
+        since=wanted.since,
+        until=wanted.until,
     )
 
 
-async def _read(row: Any, app: App) -> list[KeptLine]:
-    """The chunk's lines, in order, which is that of arrival."""
-    return await asyncio.to_thread(_unpack, row, app) if row.size > _LARGE else _unpack(row, app)
+async def _read(
+    found: Sequence[Chunk],
+    known: Mapping[int, App],
+    span: _Span,
+    keep: Callable[[KeptLine], bool],
+    most: int,
+    *,
+    newest_first: bool,
+) -> list[KeptLine]:
+    """The first `most` lines of the chunks that `span` holds and `keep` keeps, in one order or the other."""
+    asked = (found, known, span, keep, most, newest_first)
+    return await asyncio.to_thread(_lines, *asked) if sum(chunk.size for chunk in found) > _LARGE else _lines(*asked)
 
 
-def _unpack(row: Any, app: App) -> list[KeptLine]:
-    body = zstandard.ZstdDecompressor().decompress(row.body, max_output_size=row.size)
+def _lines(
+    found: Sequence[Chunk],
+    known: Mapping[int, App],
+    span: _Span,
+    keep: Callable[[KeptLine], bool],
+    most: int,
+    newest_first: bool,
+) -> list[KeptLine]:
+    pieces: list[tuple[Part, Chunk, int]] = []
+    for chunk in found:
+        begin = 0
+        for part in chunk.parts:
+            if span.has(part):
+                pieces.append((part, chunk, begin))
+            begin += part.size
+    lines: list[KeptLine] = []
+    body, body_of = b"", None
+    for part, chunk, begin in sorted(pieces, key=lambda piece: piece[0].key, reverse=newest_first):
+        if chunk is not body_of:
+            body = zstandard.ZstdDecompressor().decompress(chunk.body, max_output_size=chunk.size)
+            body_of = chunk
+        of_part = _lines_of(part, body[begin : begin + part.size], known[chunk.app_id])
+        for line in reversed(of_part) if newest_first else of_part:
+            if span.holds(line) and keep(line):
+                lines.append(line)
+                if len(lines) == most:
+                    return lines
+    return lines
+
+
+def _lines_of(part: Part, body: bytes, app: App) -> list[KeptLine]:
     return [
         KeptLine(
-            place=Place(row.received_at, row.id, number),
+            place=Place(part.received_at, part.id, number),
             app=app.name,
             environment=app.environment,
             ts=line.ts,
@@ -215,7 +245,7 @@ def _unpack(row: Any, app: App) -> list[KeptLine]:
             dyno=dyno_of(line),
             text=line.text,
         )
-        for number, line in enumerate(read_lines(body, row.received_at))
+        for number, line in enumerate(read_lines(body, part.received_at))
     ]
 
 

@@ -16,21 +16,29 @@ SILENT = timedelta(seconds=SILENT_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`newest_at` on the events' time, `heard_at` on the wall's."""
+    """`newest_at` on the events' time, `heard_at` on the wall's. On the app's clock: `wake_at` is the earliest timer of its
+    rules, `minute_at` the earliest minute of its traffic that is still open."""
 
     newest_at: datetime
     heard_at: datetime
+    wake_at: datetime | None = None
+    minute_at: datetime | None = None
 
 
 async def read(conn: AsyncConnection, app_id: int) -> Clock | None:
     """The app's clock; None for an app that never spoke."""
     row = (await conn.execute(select(clocks).where(clocks.c.app_id == app_id))).one_or_none()
-    return Clock(row.newest_at, row.heard_at) if row else None
+    return Clock(row.newest_at, row.heard_at, row.wake_at, row.minute_at) if row else None
 
 
-async def record(conn: AsyncConnection, app_id: int, clock: Clock, *, wake_at: datetime | None) -> None:
-    """Sets the app's clock and its earliest timer."""
-    values = {"newest_at": clock.newest_at, "heard_at": clock.heard_at, "wake_at": wake_at}
+async def record(conn: AsyncConnection, app_id: int, clock: Clock) -> None:
+    """Sets the app's clock."""
+    values = {
+        "newest_at": clock.newest_at,
+        "heard_at": clock.heard_at,
+        "wake_at": clock.wake_at,
+        "minute_at": clock.minute_at,
+    }
     statement = insert(clocks).values(app_id=app_id, **values)
     await conn.execute(statement.on_conflict_do_update(index_elements=["app_id"], set_=values))
 

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, Text, cast, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.store.tables import apps, drains
+from service.store.drain_counts import NO_DRAIN, DrainCounts
+from service.store.tables import apps, drain_counts, drain_refusals, drains
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """A drain as people see it: everything but its secret."""
+    """A drain as people see it: everything but its secret; `counts` as they were some seconds ago."""
 
     id: int
     app_id: int
@@ -21,6 +22,7 @@ class Drain:
     logplex_token: str | None
     created_at: datetime
     previous_until: datetime | None
+    counts: DrainCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +42,12 @@ class DrainCredentials:
 
 async def find(conn: AsyncConnection, app_name: str) -> list[DrainCredentials]:
     """The drains that may post for the app of that name, oldest first; none for an app that is not registered."""
-    columns = (drains.c.secret_hash, drains.c.previous_hash, drains.c.previous_until, drains.c.logplex_token)
-    query = _of_apps(*columns).where(apps.c.name == app_name)
-    return [
-        DrainCredentials(
-            id=row.id,
-            app_id=row.app_id,
-            app=row.name,
-            environment=row.environment,
-            secret_hash=row.secret_hash,
-            previous_hash=row.previous_hash,
-            previous_until=row.previous_until,
-            logplex_token=row.logplex_token,
-        )
-        for row in await conn.execute(query)
-    ]
+    return [_credentials(row) for row in await conn.execute(_of_apps(*_PROOF).where(apps.c.name == app_name))]
+
+
+async def credentials(conn: AsyncConnection) -> list[DrainCredentials]:
+    """All drains that may post, oldest first."""
+    return [_credentials(row) for row in await conn.execute(_of_apps(*_PROOF))]
 
 
 async def listed(conn: AsyncConnection) -> list[Drain]:
@@ -99,8 +92,26 @@ async def remove(conn: AsyncConnection, drain_id: int) -> bool:
     return removed.rowcount == 1
 
 
+_PROOF = (drains.c.secret_hash, drains.c.previous_hash, drains.c.previous_until, drains.c.logplex_token)
+
+
 def _seen() -> Select[Any]:
-    return _of_apps(drains.c.logplex_token, drains.c.created_at, drains.c.previous_until)
+    """The drains with what they have sent."""
+    refused = (
+        select(
+            func.jsonb_object_agg(cast(drain_refusals.c.status, Text), drain_refusals.c.count).label("refusals"),
+            func.max(drain_refusals.c.last_at).label("refused_at"),
+        )
+        .where(drain_refusals.c.app_id == drains.c.app_id, drain_refusals.c.drain_id.in_((NO_DRAIN, drains.c.id)))
+        .lateral("refused")
+    )
+    kept = (drain_counts.c.app_id == drains.c.app_id) & (drain_counts.c.drain_id == drains.c.id)
+    counts = [drain_counts.c[name] for name in _COUNTS]
+    return (
+        _of_apps(drains.c.logplex_token, drains.c.created_at, drains.c.previous_until, *counts, refused)
+        .outerjoin(drain_counts, kept)
+        .outerjoin(refused, true())
+    )
 
 
 def _of_apps(*columns: Any) -> Select[Any]:
@@ -109,6 +120,19 @@ def _of_apps(*columns: Any) -> Select[Any]:
         .join(apps, apps.c.id == drains.c.app_id)
         .where(drains.c.removed_at.is_(None))
         .order_by(drains.c.id)
+    )
+
+
+def _credentials(row: Any) -> DrainCredentials:
+    return DrainCredentials(
+        id=row.id,
+        app_id=row.app_id,
+        app=row.name,
+        environment=row.environment,
+        secret_hash=row.secret_hash,
+        previous_hash=row.previous_hash,
+        previous_until=row.previous_until,
+        logplex_token=row.logplex_token,
     )
 
 
@@ -121,4 +145,14 @@ def _drain(row: Any) -> Drain:
         logplex_token=row.logplex_token,
         created_at=row.created_at,
         previous_until=row.previous_until,
+        counts=_drain_counts(row),
     )
+
+
+# The columns of `drain_counts` that are members of a DrainCounts.
+_COUNTS = tuple(column.name for column in drain_counts.c if column.name not in ("app_id", "drain_id"))
+
+
+def _drain_counts(row: Any) -> DrainCounts:
+    found = {name: value for name in (*_COUNTS, "refusals", "refused_at") if (value := row._mapping[name]) is not None}
+    return DrainCounts(**found)

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, any_, literal, literal_column, select, true
+from sqlalchemy import ARRAY, Integer, Select, any_, literal, literal_column, select, text, true, tuple_
+from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
@@ -19,12 +20,9 @@ from service.store import apps
 from service.store.apps import App
 from service.store.evidence import read_event
 from service.store.ids import made_at
-from service.store.pages import Key, Page, follows
+from service.store.pages import Key, Page, follows, place_of
+from service.store.tables import NOT_OWN, events
 from service.store.tables import apps as app_table
-from service.store.tables import events
-
-# Made by drainwatch itself, once a minute and app: lists leave them out unless asked for the kind.
-OWN_KINDS = ("traffic", "heartbeat", "platform_status")
 
 # An event's id is made from its time of receipt, to the millisecond.
 _ID_MADE_WITHIN = timedelta(seconds=1)
@@ -74,7 +72,7 @@ class KeptEvent:
 
 async def latest(conn: AsyncConnection, wanted: Wanted, *, after: Key | None, limit: int) -> Page[KeptEvent]:
     """The newest `limit` events that are wanted, newest first; those that follow the key `after` where one is given."""
-    if wanted.app is None and wanted.environment is None:
+    if wanted.app is None and wanted.environment is None and not _by_kind(wanted):
         rows = list(await conn.execute(_walk(wanted, after, limit + 1)))
         known = await apps.known(conn)  # after the rows: an app of theirs may be new
     else:
@@ -114,15 +112,8 @@ def key_of(kept: KeptEvent) -> Key:
 
 
 def _walk(wanted: Wanted, after: Key | None, limit: int) -> Select[Any]:
-    query = select(*COLUMNS).order_by(events.c.ts.desc(), events.c.id.desc()).limit(limit)
-    if wanted.errors_only:
-        # To the letter as the partial index has it, else the planner does not see that the index will do.
-        query = query.where(events.c.severity >= literal_column("3"))
-    for column, value in ((events.c.code, wanted.code), (events.c.kind, wanted.kind), (events.c.dyno, wanted.dyno)):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.kind is None:
-        query = query.where(events.c.kind.not_in(OWN_KINDS))
+    """Along the index by time, all apps together."""
+    query = _alike(wanted).order_by(events.c.ts.desc(), events.c.id.desc()).limit(limit)
     if wanted.since is not None:
         query = query.where(events.c.ts >= wanted.since)
     if wanted.until is not None:
@@ -134,8 +125,8 @@ def _walk(wanted: Wanted, after: Key | None, limit: int) -> Select[Any]:
 
 def _walk_apps(app_ids: Collection[int], wanted: Wanted, after: Key | None, limit: int) -> Select[Any]:
     if len(app_ids) == 1:
-        return _walk(wanted, after, limit).where(events.c.app_id == next(iter(app_ids)))
-    each = _walk(wanted, after, limit).where(events.c.app_id == app_table.c.id).lateral("each")
+        return _walk_app(literal(next(iter(app_ids)), Integer), wanted, after, limit)
+    each = _walk_app(app_table.c.id, wanted, after, limit).lateral("each")
     return (
         select(*(each.c[column.name] for column in COLUMNS))
         .select_from(app_table)
@@ -144,3 +135,42 @@ def _walk_apps(app_ids: Collection[int], wanted: Wanted, after: Key | None, limi
         .order_by(each.c.ts.desc(), each.c.id.desc())
         .limit(limit)
     )
+
+
+def _walk_app(app: Any, wanted: Wanted, after: Key | None, limit: int) -> Select[Any]:
+    """Along the index by app and time, from one bound of it to the other.
+
+    The bounds are rows that begin with the app, and so is the order: `app_id = …` would leave the planner the index by
+    time, which it takes where it expects the app's events to be many; where they are few it then reads everybody's.
+    """
+    ts, id = events.c.ts, events.c.id
+    row: tuple[Any, ...] = (events.c.app_id,)
+    first: tuple[Any, ...] = (app,)
+    if _by_kind(wanted):  # and likewise along the index by app, kind and time
+        row, first = (*row, events.c.kind), (*first, literal(wanted.kind))
+    query = _alike(wanted).order_by(*(column.desc() for column in (*row, ts, id))).limit(limit)
+    since = () if wanted.since is None else (literal(wanted.since, TIMESTAMP(timezone=True)),)
+    until = () if wanted.until is None else (literal(wanted.until, TIMESTAMP(timezone=True)),)
+    query = query.where(tuple_(*row, *(ts for _ in since)) >= tuple_(*first, *since))
+    query = query.where(tuple_(*row, ts) < tuple_(*first, *until) if until else tuple_(*row) <= tuple_(*first))
+    if after is not None:
+        query = query.where(tuple_(*row, ts, id) < tuple_(*first, *place_of(after)))
+    return query
+
+
+def _by_kind(wanted: Wanted) -> bool:
+    """Whether the index by app, kind and time serves best. Errors have an index of their own, and are few."""
+    return wanted.kind is not None and not wanted.errors_only
+
+
+def _alike(wanted: Wanted) -> Select[Any]:
+    query = select(*COLUMNS)
+    if wanted.errors_only:
+        # To the letter as the partial index has it, else the planner does not see that the index will do.
+        query = query.where(events.c.severity >= literal_column("3"))
+    for column, value in ((events.c.code, wanted.code), (events.c.kind, wanted.kind), (events.c.dyno, wanted.dyno)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.kind is None:
+        query = query.where(text(NOT_OWN))
+    return query

@@ -62,6 +62,7 @@ PENDING_COLUMNS: Columns = {
     "received_at": timestamp,
     "newest_at": timestamp,
     "events": int4,
+    "traffic": bytea,
 }
 QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
 
@@ -85,28 +86,35 @@ class Rows:
     quarantine: list[tuple[Any, ...]]
 
 
-async def keep_new(conn: Connection, keys: Collection[FrameKey], rows: Rows, *, received_at: datetime) -> bool:
+async def keep_new(
+    conn: Connection, keys: Collection[FrameKey], rows: Rows, *, received_at: datetime, came_at: datetime
+) -> bool:
     """Commits `rows` if none of `keys` was kept in the last 24 hours, and wakes the worker; else changes nothing and gives
-    False."""
+    False. `came_at` is earlier than `received_at` for what has waited in a spool: the 24 hours are those before that."""
     days = _days(received_at)
     try:
-        done = await conn.execute(f"begin; {_claiming(keys, days, received_at)}")
+        done = await conn.execute(f"begin; {_claiming(keys, days, received_at, came_at)}")
         is_new = int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
         if is_new:
             await write(conn, rows)
         await conn.execute(f"notify {PENDING}; commit" if is_new else "rollback")
-    except BaseException:
-        with suppress(Exception):  # a connection that is gone has rolled back
-            await conn.execute("rollback")
+    except Exception as error:
+        # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
+        if not isinstance(error, TimeoutError):
+            with suppress(Exception):
+                await conn.execute("rollback")
         raise
     return is_new
 
 
-async def claim(conn: Connection, keys: Collection[FrameKey], *, received_at: datetime) -> set[FrameKey]:
-    """Those of `keys` that were not kept in the last 24 hours; from now on they are. Waits for a transaction that has
-    claimed one of them and is not over."""
+async def claim(
+    conn: Connection, keys: Collection[FrameKey], *, received_at: datetime, came_at: datetime | None = None
+) -> set[FrameKey]:
+    """Those of `keys` that were not kept in the last 24 hours (before `came_at`, as above); from now on they are. Waits for a
+    transaction that has claimed one of them and is not over."""
     days = _days(received_at)
-    claimed = await conn.fetch(f"{_claiming(keys, days, received_at)} returning app_id, drain_id, frame_key")
+    claiming = _claiming(keys, days, received_at, came_at or received_at)
+    claimed = await conn.fetch(f"{claiming} returning app_id, drain_id, frame_key")
     times = Counter(FrameKey(*row) for row in claimed)
     return {key for key in keys if times[key] == len(days)}
 
@@ -129,9 +137,10 @@ def _days(received_at: datetime) -> list[datetime]:
     return [received_at - _DAY, received_at] if yesterday_too else [received_at]
 
 
-def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: datetime) -> str:
+def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: datetime, came_at: datetime) -> str:
     """The statement that claims `keys`, in their order: two transactions that have some in common wait for each other
     instead of locking each other out."""
+    since = came_at - _DAY
     wanted = ",".join(
         f"({key.app_id},{key.drain_id},'{key.digest.hex}'::uuid,date '{day:%Y-%m-%d}')"
         for key in sorted(set(keys))
@@ -144,9 +153,10 @@ def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: dat
         where not exists (
             select from frames as old
             where old.app_id = wanted.app_id and old.drain_id = wanted.drain_id and old.frame_key = wanted.frame_key
-              and old.day = date '{received_at - _DAY:%Y-%m-%d}'
-              and old.received_at between timestamptz '{(received_at - _DAY).isoformat()}'
+              and old.day between date '{since:%Y-%m-%d}' and date '{received_at - _DAY:%Y-%m-%d}'
+              and old.received_at between timestamptz '{since.isoformat()}'
                   and timestamptz '{(received_at - AROUND_MIDNIGHT).isoformat()}'
         )
+        order by 1, 2, 3, 4 -- whatever way Postgres finds the old ones
         on conflict do nothing
     """  # noqa: S608 - numbers, digests and times of our own making

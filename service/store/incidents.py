@@ -1,12 +1,12 @@
 """Incidents: one occurrence of a rule at a subject, with all that is known of it. Each change makes a new version."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -133,3 +133,14 @@ async def page(
         _select().where(and_(True, *wanted)).order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)
     )
     return [_read(row) for row in found]
+
+
+async def unresolved(conn: AsyncConnection, app_ids: Collection[int]) -> dict[int, tuple[int, Severity]]:
+    """Of each of these apps with incidents that are not resolved: how many, and how bad the worst is."""
+    # To the letter as the partial index has it.
+    query = (
+        select(incidents.c.app_id, func.count().label("count"), func.max(incidents.c.severity).label("worst"))
+        .where(text("status <> 'resolved'"), incidents.c.app_id.in_(app_ids))
+        .group_by(incidents.c.app_id)
+    )
+    return {row.app_id: (row[1], Severity(row.worst)) for row in await conn.execute(query)}

@@ -29,10 +29,15 @@ class Lease:
 _CLAIM = text(
     f"""
     with due as (
-        select app_id from (select distinct app_id from pending) as waiting
+        select app_id from (
+            select distinct app_id from pending
+            where received_at < coalesce(cast(:spooled_since as timestamptz), 'infinity')
+        ) as waiting
         union
         select app_id from clocks
-        where wake_at <= now() - interval '{SILENT_SECONDS} seconds'
+        where (wake_at <= now() - interval '{SILENT_SECONDS} seconds'
+            or minute_at <= now() - interval '{60 + SILENT_SECONDS} seconds')
+          and cast(:spooled_since as timestamptz) is null
           and greatest(heard_at, :started_at) <= now() - interval '{SILENT_SECONDS} seconds'
     ), claimed as (
         insert into leases as held (app_id, holder, token, expires_at)
@@ -52,12 +57,17 @@ _CLAIM = text(
 )
 
 
-async def claim(conn: AsyncConnection, *, holder: str, started_at: datetime, most: int) -> list[Lease]:
-    """Turns at up to `most` apps that have something to fold: lines that wait, or a timer that is due in silence.
+async def claim(
+    conn: AsyncConnection, *, holder: str, started_at: datetime, spooled_since: datetime | None = None, most: int
+) -> list[Lease]:
+    """Turns at up to `most` apps that have something to fold: lines that wait; in silence, a timer that
+    is due, or a minute of traffic that is over.
 
-    `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence.
+    `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence. Nor is
+    there any while frames are still on a disk, and of those that came from `spooled_since` on some are.
     """
-    rows = await conn.execute(_CLAIM, {"holder": holder, "started_at": started_at, "most": most})
+    given = {"holder": holder, "started_at": started_at, "spooled_since": spooled_since, "most": most}
+    rows = await conn.execute(_CLAIM, given)
     return [Lease(row.app_id, row.name, row.environment, holder, row.token) for row in rows]
 
 

@@ -70,13 +70,13 @@ def read_cursor(text: str, *, of: str) -> Key:
 
 def follows(at: ColumnElement[Any], id: ColumnElement[Any], key: Key) -> ColumnElement[bool]:
     """The rows that come after `key` in a list that is ordered by these two columns, descending; an index can tell."""
-    after: ColumnElement[bool] = tuple_(at, id) < place_of(key)
+    after: ColumnElement[bool] = tuple_(at, id) < tuple_(*place_of(key))
     return after
 
 
-def place_of(key: Key) -> Any:
-    """What a row's `(at, id)` compares with."""
-    return tuple_(literal(key.at, TIMESTAMP(timezone=True)), literal(key.id, Uuid))
+def place_of(key: Key) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """What a row's time and id compare with, as one row: `tuple_(at, id) < tuple_(*place_of(key))`."""
+    return literal(key.at, TIMESTAMP(timezone=True)), literal(key.id, Uuid)
 
 
 def _check(packed: bytes, of: str) -> bytes:

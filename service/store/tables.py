@@ -2,8 +2,9 @@
 
 Keys begin with the app's id wherever a table grows with the traffic, and the write path and the worker touch one app's
 rows at a time: that is what lets the tables be distributed by app. `chunks`, `events` and `frames` are partitioned by the
-time of receipt and dropped by partition (`partitions.py` makes them ahead). Times are `timestamptz`; ids of rows that
-grow with the traffic are UUIDs of version 7, so that they sort by the time they were made (RFC 9562 §5.7).
+time of receipt, `traffic` by its minute, and dropped by partition (`partitions.py` makes them ahead). Times are
+`timestamptz`; ids of rows that grow with the traffic are UUIDs of version 7, so that they sort by the time they were made
+(RFC 9562 §5.7).
 """
 
 from sqlalchemy import (
@@ -29,6 +30,10 @@ from sqlalchemy.sql.schema import SchemaItem
 
 metadata = MetaData()
 
+# Events that are not made by drainwatch itself. Queries say it to the letter, else the planner does not see which index will
+# do.
+NOT_OWN = "kind not in ('traffic', 'heartbeat', 'platform_status')"
+
 
 def _time(name: str, *, optional: bool = False, now: bool = False) -> Column[object]:
     return Column(
@@ -37,6 +42,10 @@ def _time(name: str, *, optional: bool = False, now: bool = False) -> Column[obj
         nullable=optional,
         server_default=text("now()") if now else None,
     )
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
 
 
 def _table(name: str, *items: SchemaItem, postgresql_partition_by: str | None = None) -> Table:
@@ -66,6 +75,45 @@ drains = _table(
     _time("removed_at", optional=True),
 )
 
+# What each drain has sent, added up over the web processes some seconds behind. `heard_at` is when its last frame came, `lost`
+# what Logplex says it dropped, `skew_ms` how much later than the newest line's own time a frame comes.
+drain_counts = _table(
+    "drain_counts",
+    Column("app_id", Integer, primary_key=True),
+    Column("drain_id", Integer, primary_key=True),
+    _count("frames"),
+    _count("lines"),
+    _count("bytes"),
+    _count("repeats"),
+    _count("damaged"),
+    _count("mismatches"),
+    _count("lost"),
+    _time("heard_at", optional=True),
+    _time("lost_at", optional=True),
+    Column("skew_ms", BigInteger),
+)
+
+# Frames that were refused; `drain_id` is 0 for a wrong secret, which names an app but none of its drains.
+drain_refusals = _table(
+    "drain_refusals",
+    Column("app_id", Integer, primary_key=True),
+    Column("drain_id", Integer, primary_key=True),
+    Column("status", SmallInteger, primary_key=True),
+    _count("count"),
+    _time("last_at"),
+)
+
+# The greatest number of lost messages that was said with one `since`, which is what was lost (Logplex counts on until a
+# frame gets through); kept as long as Logplex may still count on, and in `drain_counts.lost` for good.
+drain_losses = _table(
+    "drain_losses",
+    Column("app_id", Integer, primary_key=True),
+    Column("drain_id", Integer, primary_key=True),
+    Column("since", TIMESTAMP(timezone=True), primary_key=True),
+    _count("count"),
+    _time("noted_at", now=True),
+)
+
 tokens = _table(
     "tokens",
     Column("id", Integer, Identity(), primary_key=True),
@@ -91,6 +139,9 @@ frames = _table(
     postgresql_partition_by="RANGE (day)",
 )
 
+# Messages of one app, kept together. A merged chunk holds several that came one after the other, its `parts`: `received_at`
+# and `id` are the first one's, `ended_at` and `last_id` the last one's (None where the chunk is one commit's). The two sorts
+# lie in partitions of their own: those of the merged are dense and stay, those of the others are emptied by the merging.
 chunks = _table(
     "chunks",
     Column("app_id", Integer, primary_key=True),
@@ -102,7 +153,18 @@ chunks = _table(
     Column("processes", ARRAY(Text), nullable=False),
     Column("size", Integer, nullable=False),  # bytes before compression
     Column("body", LargeBinary, nullable=False),  # octet-counted messages as they came, redacted, zstd
-    postgresql_partition_by="RANGE (received_at)",
+    Column("merged", Boolean, primary_key=True, server_default=text("false")),
+    _time("ended_at", optional=True),
+    Column("last_id", Uuid),
+    Column("parts", LargeBinary),  # what `parts.py` packs
+    postgresql_partition_by="RANGE (merged, received_at)",
+)
+
+# Of each app, before when its chunks are merged as far as they will be; whoever merges holds the row.
+merging = _table(
+    "merging",
+    Column("app_id", Integer, primary_key=True, autoincrement=False),
+    _time("merged_until"),
 )
 
 events = _table(
@@ -122,12 +184,39 @@ events = _table(
     Column("flags", ARRAY(Text), nullable=False),
     Column("chunk_id", Uuid, nullable=False),
     Column("place", Integer, nullable=False),
-    # Lists are newest first by the lines' own time; errors are what people ask for, so they have an index of their own.
-    Index("events_by_app", "app_id", "ts", "id"),
-    Index("events_by_time", "ts", "id"),
+    # Lists are newest first by the lines' own time; errors are what people ask for, so they have an index of their own. What
+    # drainwatch makes itself each minute is in no list unless asked for by its kind, and would be in the way in these indexes.
+    Index("events_by_app", "app_id", "ts", "id", postgresql_where=text(NOT_OWN)),
+    Index("events_by_time", "ts", "id", postgresql_where=text(NOT_OWN)),
+    Index("events_by_kind", "app_id", "kind", "ts", "id"),
+    Index(
+        "promotions", "app_id", text("(fields ->> 'promotion_id')"), "ts", postgresql_where=text("kind = 'promotion'")
+    ),
     Index("errors_by_app", "app_id", "ts", "id", postgresql_where=text("severity >= 3")),
     Index("errors_by_time", "ts", "id", postgresql_where=text("severity >= 3")),
     postgresql_partition_by="RANGE (received_at)",
+)
+
+# What an app sent in a minute (UTC) by its lines' own times; the worker adds up what `pending` brings. `traffic_id` and
+# `heartbeat_id` are the events that the minute became once it was over, both made at `closed_at`; None: still open, or no
+# requests. Times are distributions as `parsers/traffic.py` packs them.
+traffic = _table(
+    "traffic",
+    Column("app_id", Integer, primary_key=True),
+    Column("minute", TIMESTAMP(timezone=True), primary_key=True),
+    Column("lines", Integer, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("by_status", JSONB, nullable=False),
+    Column("by_code", JSONB, nullable=False),
+    Column("service", LargeBinary, nullable=False),
+    Column("connect", LargeBinary, nullable=False),
+    _time("closed_at", optional=True),
+    Column("heartbeat_id", Uuid),
+    Column("traffic_id", Uuid),
+    Index("traffic_open", "app_id", "minute", postgresql_where=text("closed_at is null")),
+    postgresql_partition_by="RANGE (minute)",
 )
 
 quarantine = _table(
@@ -143,7 +232,7 @@ quarantine = _table(
 # -- what is to be folded, and how far the folds are -----------------------------------------------------------------
 
 # A commit's chunk of one app, not yet folded. `newest_at` is the newest time at which one of its lines counts: it moves the
-# app's clock.
+# app's clock. `traffic` is what it adds to which minutes, as `parsers/traffic.py` packs it.
 pending = _table(
     "pending",
     Column("app_id", Integer, primary_key=True),
@@ -151,6 +240,16 @@ pending = _table(
     _time("received_at"),
     _time("newest_at"),
     Column("events", Integer, nullable=False),
+    Column("traffic", LargeBinary, nullable=False, server_default=text("''")),
+)
+
+# Web processes that keep frames on disk while the database is away: since when the oldest of those waits (None: none does),
+# and when, by the database's clock, the process last said so.
+spools = _table(
+    "spools",
+    Column("holder", Text, primary_key=True),
+    _time("since", optional=True),
+    _time("seen_at"),
 )
 
 # A worker's turn at an app. `token` rises with every change of hands and fences the commit.
@@ -163,14 +262,16 @@ leases = _table(
 )
 
 # An app's clock (`newest_at`: the newest event time folded; `heard_at`: when the last lines came) and `wake_at`: the earliest
-# timer of its rules, on the app's clock.
+# timer of its rules, on the app's clock. `minute_at` is the earliest minute of its traffic that is still open.
 clocks = _table(
     "clocks",
     Column("app_id", Integer, primary_key=True, autoincrement=False),
     _time("newest_at"),
     _time("heard_at"),
     _time("wake_at", optional=True),
+    _time("minute_at", optional=True),
     Index("clocks_by_wake", "wake_at"),
+    Index("clocks_by_minute", "minute_at"),
 )
 
 rule_states = _table(

@@ -34,6 +34,7 @@ def test_without_any_settings_it_listens_on_this_machine_alone_and_brings_its_ow
     assert settings.server.public_url == "http://127.0.0.1:8000"
     assert (settings.database.url, settings.database.home) == (None, Path(".drainwatch"))
     assert (settings.ingest.max_body, settings.ingest.hold_s) == (10 * 1024 * 1024, 4.0)
+    assert (settings.ingest.spool, settings.ingest.spool_bytes) == (None, 1 << 30)
     assert (settings.apps, settings.rules, settings.watched_paths) == ((), (), frozenset())
     assert (settings.admin_token, settings.log_level) == (None, "info")
 
@@ -48,6 +49,8 @@ def test_the_environment_says_it_all() -> None:
             "DRAINWATCH_PUBLIC_URL": "https://logs.example.com/",
             "DRAINWATCH_MAX_BODY": "1MB",
             "DRAINWATCH_ADMISSION": "128 MiB",
+            "DRAINWATCH_SPOOL": "/var/spool/drainwatch",
+            "DRAINWATCH_SPOOL_MAX": "5 GB",
             "DRAINWATCH_ADMIN_TOKEN": "open-sesame",
             "DRAINWATCH_LOG_LEVEL": "debug",
             "DRAINWATCH_URL": "https://elsewhere.example.com",
@@ -59,6 +62,7 @@ def test_the_environment_says_it_all() -> None:
     assert (settings.server.host, settings.server.port) == ("::1", 5000)
     assert settings.server.public_url == "https://logs.example.com"
     assert (settings.ingest.max_body, settings.ingest.admission_bytes) == (1_000_000, 128 * 1024 * 1024)
+    assert (settings.ingest.spool, settings.ingest.spool_bytes) == (Path("/var/spool/drainwatch"), 5 * 10**9)
     assert (settings.admin_token, settings.log_level) == ("open-sesame", "debug")
 
 
@@ -195,10 +199,12 @@ def test_the_file_may_stand_elsewhere(tmp_path: Path) -> None:
 KNOWN_VARIABLES = (
     "DATABASE_URL, DRAINWATCH_ADMIN_TOKEN, DRAINWATCH_ADMISSION, DRAINWATCH_CONFIG, DRAINWATCH_DRAIN_SECRET, "
     "DRAINWATCH_HOME, DRAINWATCH_HOST, DRAINWATCH_LOG_LEVEL, DRAINWATCH_MAX_BODY, DRAINWATCH_PUBLIC_URL, "
-    "DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
+    "DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, DRAINWATCH_RETENTION_LINES, "
+    "DRAINWATCH_SPOOL, DRAINWATCH_SPOOL_MAX, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
 )
 A_SIZE = 'bytes or a unit, as in "10 MiB"'
 A_URL = 'a URL without user and query, as in "https://logs.example.com"'
+A_DURATION = 'days or hours, as in "7d" or "36h"'
 A_HOST = 'an address to listen on, as in "127.0.0.1" or "::"'
 MASKED = "on, off, credentials, fwd, or the last two with a comma between"
 
@@ -208,7 +214,10 @@ MASKED = "on, off, credentials, fwd, or the last two with a comma between"
     [
         ("DRAINWATCH_MAX_BODY", "10Mib", f'DRAINWATCH_MAX_BODY is "10Mib"; expected {A_SIZE}'),
         ("DRAINWATCH_MAX_BODY", "0", f'DRAINWATCH_MAX_BODY is "0"; expected {A_SIZE}'),
+        ("DRAINWATCH_SPOOL_MAX", "much", f'DRAINWATCH_SPOOL_MAX is "much"; expected {A_SIZE}'),
         ("DRAINWATCH_ADMISSION", "-1", f'DRAINWATCH_ADMISSION is "-1"; expected {A_SIZE}'),
+        ("DRAINWATCH_RETENTION_LINES", "7", f'DRAINWATCH_RETENTION_LINES is "7"; expected {A_DURATION}'),
+        ("DRAINWATCH_RETENTION_EVENTS", "0d", f'DRAINWATCH_RETENTION_EVENTS is "0d"; expected {A_DURATION}'),
         ("PORT", "http", 'PORT is "http"; expected a port from 1 to 65535'),
         ("PORT", "65536", 'PORT is "65536"; expected a port from 1 to 65535'),
         ("DRAINWATCH_HOST", "a b", f'DRAINWATCH_HOST is "a b"; expected {A_HOST}'),
@@ -265,6 +274,7 @@ IN_APP, IN_EVENT = "drainwatch.toml: app shop", "drainwatch.toml: event shop.*"
         ("maxbody = 1", "drainwatch.toml: maxbody: no such setting; did you mean max_body?"),
         ("[[rule]]", "drainwatch.toml: rule: no such setting; did you mean rules?"),
         ('admin_token = "canary"', "drainwatch.toml: admin_token: not read from a file; set DRAINWATCH_ADMIN_TOKEN in"),
+        ('spool = "/tmp"', "drainwatch.toml: spool: not read from a file; set DRAINWATCH_SPOOL in the environment"),
         ('home = "/tmp"', "drainwatch.toml: home: not read from a file; set DRAINWATCH_HOME in the environment"),
         ("PORT = 1", "drainwatch.toml: PORT: no such setting; did you mean port?"),
         ('"a\\nb" = 1', 'drainwatch.toml: "a\\nb": no such setting; expected one of'),

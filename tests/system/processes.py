@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from service.store import schema
 from service.store.embedded import EmbeddedPostgres
 
 DRAINWATCH = str(Path(sys.executable).parent / "drainwatch")
@@ -23,9 +24,11 @@ START_SECONDS = 40.0
 class Service:
     """One `drainwatch` process with a port of its own, and a client of its API."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str], port: int) -> None:
+    def __init__(self, command: Sequence[str], environment: dict[str, str], port: int, log: Path) -> None:
         self._command = (DRAINWATCH, *command)
         self._environment = environment
+        self._log = log
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=10, trust_env=False
@@ -34,9 +37,14 @@ class Service:
 
     def start(self) -> None:
         """Starts it, in a process group of its own."""
-        self.process = subprocess.Popen(
-            self._command, env=self._environment, text=True, stderr=subprocess.PIPE, start_new_session=True
-        )
+        with self._log.open("a") as log:  # not a pipe: nobody would empty it
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, text=True, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def said(self) -> str:
+        """What it has logged, over all its starts."""
+        return self._log.read_text()
 
     async def ready(self) -> None:
         """Returns when /readyz says so."""
@@ -48,20 +56,20 @@ class Service:
                 except httpx.HTTPError:
                     pass
                 assert self.process is not None
-                assert self.process.poll() is None, self.process.communicate()[1]
+                assert self.process.poll() is None, self.said()
                 await asyncio.sleep(0.05)
 
     def kill_group(self) -> None:
         """SIGKILL to the whole process group, at once."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
 
     async def end(self, *, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Ends it as Heroku does; its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        await asyncio.to_thread(self.process.communicate, timeout=seconds)
+        await asyncio.to_thread(self.process.wait, seconds)
         return self.process.returncode
 
     async def get(self, path: str, **parameters: Any) -> Any:
@@ -81,7 +89,8 @@ class Service:
 async def service(*command: str, home: Path, **environment: str) -> AsyncIterator[Service]:
     """A service that is set up and not yet started; whatever of it still runs at the end is killed."""
     port = free_port()
-    made = Service(command, environment_of(home, PORT=str(port), **environment), port)
+    log = home.parent / f"{command[0]}-{port}.log"
+    made = Service(command, environment_of(home, PORT=str(port), **environment), port, log)
     try:
         yield made
     finally:
@@ -133,3 +142,15 @@ def run(*arguments: str, home: Path, **environment: str) -> "subprocess.Complete
         capture_output=True,
         timeout=60,
     )
+
+
+@asynccontextmanager
+async def database(home: Path) -> AsyncIterator[str]:
+    """The URL of a migrated database on a server that syncs to disk and outlives the services that use it."""
+    postgres = EmbeddedPostgres(home)
+    url = await postgres.start()
+    try:
+        await schema.migrate(url)
+        yield url
+    finally:
+        await postgres.stop()

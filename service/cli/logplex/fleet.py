@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from functools import reduce
 
 from service.cli.logplex.habits import Habits
-from service.cli.logplex.node import Ended, Node, Tally
+from service.cli.logplex.node import Ended, Node
 from service.cli.logplex.pieces import Piece
+from service.cli.logplex.tally import Tally
 
 
 class Fleet:

@@ -6,7 +6,6 @@ A frame is posted with `post`; or messages are put into the buffer with `put`, a
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -29,37 +28,11 @@ from service.cli.logplex.habits import Habits
 from service.cli.logplex.losses import Losses, Notice, loss_line
 from service.cli.logplex.pieces import Piece
 from service.cli.logplex.request import Target, logplex_request, shuttle_request
+from service.cli.logplex.tally import Tally
 from service.errors import DrainwatchError
 
 # Called with a frame's pieces when its fate is known, and whether it was taken.
 Ended = Callable[[Sequence[Piece], bool], None]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of all that a node was given, so far. `repeats`: tries after the first; `answers`: by status, 0 where none
-    came; `slowest_s`: the longest that an answer took."""
-
-    frames: int = 0
-    messages: int = 0
-    repeats: int = 0
-    lost_messages: int = 0
-    last_refusal: str = ""
-    answers: dict[int, int] = field(default_factory=dict)
-    slowest_s: float = 0.0
-
-    def __add__(self, other: "Tally") -> "Tally":
-        """Both together."""
-        statuses = sorted({*self.answers, *other.answers})
-        return Tally(
-            frames=self.frames + other.frames,
-            messages=self.messages + other.messages,
-            repeats=self.repeats + other.repeats,
-            lost_messages=self.lost_messages + other.lost_messages,
-            last_refusal=other.last_refusal or self.last_refusal,
-            answers={one: self.answers.get(one, 0) + other.answers.get(one, 0) for one in statuses},
-            slowest_s=max(self.slowest_s, other.slowest_s),
-        )
 
 
 class Node:

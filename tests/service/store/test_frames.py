@@ -47,6 +47,18 @@ async def test_after_a_day_it_is_another_frame(connections: tuple[Any, Any]) -> 
     assert await claim(connections[0], [one], received_at=MIDNIGHT + timedelta(hours=23, minutes=1)) == {one}
 
 
+async def test_what_has_waited_on_a_disk_is_a_repeat_of_what_was_kept_in_the_24_hours_before_it_came(
+    connections: tuple[Any, Any],
+) -> None:
+    one, other = key(), key()
+    first = MIDNIGHT - timedelta(hours=1)
+    assert await claim(connections[0], [one], received_at=first) == {one}
+    drained_at = first + timedelta(hours=50)
+    came_at = first + timedelta(hours=23)
+    assert await claim(connections[1], [one, other], received_at=drained_at, came_at=came_at) == {other}
+    assert await claim(connections[1], [one], received_at=drained_at, came_at=came_at + timedelta(hours=2)) == {one}
+
+
 @pytest.mark.parametrize("apart", [timedelta(0), timedelta(seconds=2)], ids=["the same day", "over midnight"])
 async def test_of_two_at_once_one_has_it_and_the_other_waits_to_know(
     connections: tuple[Any, Any], apart: timedelta

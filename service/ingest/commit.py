@@ -1,0 +1,209 @@
+"""One transaction: a batch of named frames → their rows, each frame once, each app's messages as one chunk.
+
+What Postgres refuses costs only itself: it is found by halving, and goes to quarantine.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import asyncpg
+import zstandard
+
+from parsers.frame import Frame, traffic_of
+from parsers.octet_counting import Damage
+from parsers.traffic import minutes_of, pack
+from service.errors import StoreAway
+from service.store import frames
+from service.store.drains import DrainCredentials
+from service.store.frames import FrameKey, Rows
+from service.store.ids import new_id
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Sent: TypeAlias = tuple[DrainCredentials, Frame]
+
+# Compressed on the spot below this size; above it in a thread, since zstd lets go of the interpreter.
+INLINE_BYTES = 64 << 10
+
+# What Postgres, or the driver before it, says about a value that it cannot take.
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError)
+
+
+@dataclass(slots=True, eq=False)
+class Named:
+    """A frame and what names it, so that it is stored once. `received_at` is when it came.
+
+    `head_key` is the key of the L10 line in front, if any: a repeat's may be new though the frame is not.
+    """
+
+    drain: DrainCredentials
+    frame: Frame
+    key: FrameKey
+    head_key: FrameKey | None
+    received_at: datetime = field(default_factory=lambda: datetime.now(UTC), kw_only=True)
+
+    @property
+    def keys(self) -> list[FrameKey]:
+        """All that must be new for all of it to be new."""
+        return [self.key] if self.head_key is None else [self.key, self.head_key]
+
+    @property
+    def size(self) -> int:
+        """Its bytes in a batch."""
+        return len(self.frame.body) + sum(len(one.body) for one in self.frame.damage)
+
+
+async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Sent]:
+    """One transaction for all of `batch`; gives what of it was new. `careful`: what Postgres refuses is found and goes to
+    quarantine.
+
+    `late`: the frames came some time ago, and are stored as they would have been then: a commit's worth for each second.
+    """
+    now = datetime.now(UTC)
+    came_at = min(one.received_at for one in batch) if late else now
+    received_at = None if late else now
+    keys = [key for one in batch for key in one.keys]
+    kept = _kept(batch, set(keys))
+    rows = await _rows(kept, received_at)  # before the transaction: a repeat is rare, and locks are short this way
+    if not careful and await frames.keep_new(conn, keys, rows, received_at=now, came_at=came_at):
+        return _sent(kept)
+    async with conn.transaction():
+        kept = _kept(batch, await frames.claim(conn, keys, received_at=now, came_at=came_at))
+        if not careful:
+            await frames.write(conn, await _rows(kept, received_at))
+            return _sent(kept)
+        for one, frame in kept:
+            await _write_carefully(conn, one, frame, received_at)
+        return _sent(kept)
+
+
+async def _write_carefully(conn: Connection, one: Named, frame: Frame, received_at: datetime | None) -> None:
+    """Writes `frame`; where it is refused, its halves, down to the one message that goes to quarantine."""
+    try:
+        async with conn.transaction():  # a savepoint
+            await frames.write(conn, await _rows([(one, frame)], received_at))
+    except REFUSED as error:
+        if frame.messages > 1:
+            for half in _halves(frame, one.received_at):
+                await _write_carefully(conn, one, half, received_at)
+            return
+        refused = Damage(0, frame.body, f"Postgres refused it: {reason_of(error)}")
+        alone = replace(frame, body=b"", messages=0, head=0, events=(), damage=(*frame.damage, refused), traffic=())
+        await frames.write(conn, await _rows([(one, alone)], received_at))
+
+
+def _kept(batch: Sequence[Named], fresh: set[FrameKey]) -> list[tuple[Named, Frame]]:
+    """What of `batch` is to be stored: each frame once, and of a repeat the L10 line that only it carries."""
+    fresh = set(fresh)
+    kept = []
+    for one in batch:
+        if one.key in fresh:
+            kept.append((one, one.frame))
+        elif one.head_key in fresh:
+            kept.append((one, _head_of(one.frame, one.received_at)))
+        fresh.difference_update(one.keys)
+    return kept
+
+
+def _sent(kept: Sequence[tuple[Named, Frame]]) -> list[Sent]:
+    return [(one.drain, frame) for one, frame in kept]
+
+
+def _head_of(frame: Frame, received_at: datetime) -> Frame:
+    """The L10 line in front of `frame`, alone."""
+    events = tuple(event for event in frame.events if event.place == 0)
+    body = frame.body[: frame.head]
+    return replace(frame, body=body, messages=1, events=events, damage=(), traffic=traffic_of(body, received_at))
+
+
+def _halves(frame: Frame, received_at: datetime) -> tuple[Frame, Frame]:
+    """`frame` in two, between two messages; the damage stays with the first."""
+    middle, at = frame.messages // 2, 0
+    for _ in range(middle):
+        space = frame.body.index(b" ", at)
+        at = space + 1 + int(frame.body[at:space])
+    first = tuple(event for event in frame.events if event.place < middle)
+    second = tuple(replace(event, place=event.place - middle) for event in frame.events if event.place >= middle)
+    before, after = replace(frame, body=frame.body[:at]), replace(frame, body=frame.body[at:], head=0, damage=())
+    return (
+        replace(before, messages=middle, events=first, traffic=traffic_of(before.body, received_at)),
+        replace(after, messages=frame.messages - middle, events=second, traffic=traffic_of(after.body, received_at)),
+    )
+
+
+async def _rows(kept: Sequence[tuple[Named, Frame]], received_at: datetime | None) -> Rows:
+    """The rows of `kept`: for each app one chunk, its events and one pending row; for each damage one in quarantine. Without
+    `received_at` that is for each app and second in which some of them came."""
+    by_app: dict[tuple[int, int], list[tuple[Named, Frame]]] = defaultdict(list)
+    for one, frame in kept:
+        second = 0 if received_at else int(one.received_at.timestamp())
+        by_app[one.key.app_id, second].append((one, frame))
+    rows = Rows([], [], [], [])
+    for (app_id, _), together in by_app.items():
+        at = received_at or max(one.received_at for one, _ in together)
+        of_app = [frame for _, frame in together]
+        for damage in (one for frame in of_app for one in frame.damage):
+            rows.quarantine.append((app_id, new_id(at), at, damage.reason, damage.body))
+        spoken = [frame for frame in of_app if frame.messages]
+        if spoken:
+            await _add_chunk(rows, app_id, spoken, at)
+    return rows
+
+
+async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: datetime) -> None:
+    chunk_id = new_id(received_at)
+    body = b"".join([frame.body for frame in of_app])
+    lines = 0
+    for frame in of_app:
+        for event in frame.events:
+            rows.events.append(
+                (
+                    app_id,
+                    received_at,
+                    new_id(received_at),
+                    event.ts,
+                    event.kind,
+                    event.code,
+                    int(event.severity),
+                    event.source,
+                    event.process,
+                    event.dyno,
+                    event.message,
+                    event.fields,
+                    event.flags,
+                    chunk_id,
+                    lines + event.place,
+                )
+            )
+        lines += frame.messages
+    compressed = _compress(body) if len(body) < INLINE_BYTES else await asyncio.to_thread(_compress, body)
+    rows.chunks.append(
+        (
+            app_id,
+            received_at,
+            chunk_id,
+            min(frame.first_at for frame in of_app),
+            max(frame.last_at for frame in of_app),
+            lines,
+            sorted(frozenset().union(*(frame.processes for frame in of_app))),
+            len(body),
+            compressed,
+        )
+    )
+    newest_at = max(frame.newest_at for frame in of_app)
+    events = sum(len(frame.events) for frame in of_app)
+    traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
+    rows.pending.append((app_id, chunk_id, received_at, newest_at, events, traffic))
+
+
+def _compress(body: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=1).compress(body)
+
+
+def reason_of(error: BaseException) -> str:
+    """One line on `error`, without the values in it: they may be anybody's."""
+    known = isinstance(error, asyncpg.PostgresError | StoreAway) and str(error)
+    return f"{type(error).__name__}: {str(error).splitlines()[0]}"[:200] if known else type(error).__name__

@@ -1,0 +1,120 @@
+"""From the POST of the line that completes an incident to its row, and to the last of nine receivers; a tenth one hangs.
+
+Once with nothing else to do, once at half of the load that one web process takes at most. `python tests/bench/latency.py
+[SAMPLES]`.
+"""
+
+import asyncio
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from statistics import median, quantiles
+
+import asyncpg
+import uvloop
+from pressure import Pressure, press
+from running import running
+
+from receiver import Receiver, Script, answer, silence
+from service.cli.logplex import Node, piece_of
+from service.notify import endpoints
+from vocabulary import boot_timeout
+
+LOAD, PROBED = "load-prod", "probed-prod"
+HEALTHY = 9
+MOST_SECONDS = 8.0  # of full load, to know what half of it is
+WARM_SECONDS = 2.0
+SAMPLE_SECONDS = 10.0
+POLL_SECONDS = 0.002
+
+
+class Arrivals:
+    """When each incident's notification came to each of the receivers."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[float]] = defaultdict(list)
+        self._came = asyncio.Event()
+
+    def noted_by(self, receiver: Receiver) -> Script:
+        """An answer that notes the time."""
+
+        async def write(writer: asyncio.StreamWriter) -> None:
+            said = receiver.requests[-1].body
+            subject = said.partition(b'"subject":"')[2].partition(b'"')[0].decode()
+            self._times[subject].append(time.perf_counter())
+            self._came.set()
+            await answer(204)(writer)
+
+        return write
+
+    async def last(self, subject: str) -> float:
+        """When the last of the healthy receivers heard of it."""
+        async with asyncio.timeout(SAMPLE_SECONDS):
+            while len(self._times[subject]) < HEALTHY:
+                self._came.clear()
+                await self._came.wait()
+        return max(self._times[subject])
+
+
+async def main(samples: int) -> None:
+    """Prints a row for each pair of what and when."""
+    async with running(worker=True) as here, AsyncExitStack() as stack:
+        arrivals = Arrivals()
+        for number in range(HEALTHY + 1):
+            receiver = await stack.enter_async_context(Receiver())
+            receiver.script = (arrivals.noted_by(receiver) if number < HEALTHY else silence,)
+            await endpoints.add(
+                here.db, url=receiver.url, format="standard", match=f"app:{PROBED}", types=None, allow_private=True
+            )
+        load, probed = await here.drain(LOAD), await here.drain(PROBED)
+        conn = await here.db.asyncpg()
+        node = Node(here.url, app=PROBED, secret=probed)
+        print(f"{'what':55} {'median':>9} {'p99':>9}")
+        show("idle", await probe(node, conn, arrivals, samples, "idle"))
+        most = await press(Pressure(here.port, LOAD, load, MOST_SECONDS))
+        half = Pressure(here.port, LOAD, load, 3600, lines_per_second=most.lines_per_second / 2)
+        pressing = asyncio.create_task(press(half))
+        await asyncio.sleep(WARM_SECONDS)
+        show(f"at {half.lines_per_second:,.0f} lines/s", await probe(node, conn, arrivals, samples, "half"))
+        pressing.cancel()
+        await node.close()
+        await conn.close()
+
+
+async def probe(
+    node: Node, conn: "asyncpg.Connection[asyncpg.Record]", arrivals: Arrivals, samples: int, tag: str
+) -> list[tuple[float, float, float]]:
+    """`samples` times, one after the other: seconds to the answer, to the row, to the last receiver."""
+    found = []
+    for number in range(samples):
+        subject = f"{tag}{number}"
+        piece = piece_of(boot_timeout(f"{subject}.1", datetime.now(UTC)))
+        began = time.perf_counter()
+        row = asyncio.create_task(seen(conn, subject))
+        assert await node.post([piece])
+        answered = time.perf_counter()
+        found.append((answered - began, await row - began, await arrivals.last(subject) - began))
+    return found
+
+
+async def seen(conn: "asyncpg.Connection[asyncpg.Record]", subject: str) -> float:
+    """When the incident is in the database."""
+    async with asyncio.timeout(SAMPLE_SECONDS):
+        while not await conn.fetchval("select true from incidents where subject = $1", subject):
+            await asyncio.sleep(POLL_SECONDS)
+    return time.perf_counter()
+
+
+def show(when: str, found: Sequence[tuple[float, float, float]]) -> None:
+    """One row each."""
+    whats = ("answered", "an incident's row", f"heard by {HEALTHY} of {HEALTHY + 1} endpoints, the tenth hangs")
+    for what, seconds in zip(whats, zip(*found, strict=True), strict=True):
+        p99 = quantiles(seconds, n=100)[-1] if len(seconds) > 1 else seconds[0]
+        print(f"{f'{what}, {when}':55} {median(seconds) * 1000:6.0f} ms {p99 * 1000:6.0f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100))

@@ -1,0 +1,129 @@
+"""Bytes on disk of one line: everything that drainwatch keeps of it, beside one row a line with one index (app, ts).
+
+Two apps are measured: one of bodies of 100 lines, and a quiet one of 3, each body a commit of its own. As in a day's work
+commits, merging and autovacuum (here: `vacuum` after each round) take turns, and what has not been merged yet counts
+as it is. Counted is every relation with its indexes, its TOAST table and its dead rows. `before` is a round's chunks when
+none of them is merged. Run as `python tests/bench/space.py [LINES]`.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+from traffic import bodies, lines
+
+from parsers.frame import read_frame
+from parsers.line import Origin
+from service.app import reading_of
+from service.ingest import drains
+from service.ingest.commit import Named, commit
+from service.settings import read_settings
+from service.store import drains as drain_rows
+from service.store import merging, schema
+from service.store.database import Database
+from service.store.drains import DrainCredentials
+from service.store.embedded import EmbeddedPostgres
+from service.store.frames import FrameKey
+
+APP = Origin("bench-prod", "production")
+READING = reading_of(read_settings({}))
+ROUNDS = 10
+# How many times the row table's space is to be saved, by lines a body.
+GOALS = {100: 6, 3: 3}
+_SIZES = """
+    select coalesce(pg_partition_root(oid), oid)::regclass::text as name, sum(pg_relation_size(oid)) as heap,
+        sum(pg_indexes_size(oid)) as indexes, sum(pg_total_relation_size(oid)) as total
+    from pg_class
+    where relkind = 'r' and oid::regclass::text ~ '^(rows|chunks|events|frames|merging)' group by 1 order by 1
+"""
+
+
+async def main(number: int) -> None:
+    """Prints bytes a line by table, and the ratios."""
+    messages = list(lines(number))
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        postgres = EmbeddedPostgres(home, settings={"fsync": "off", "synchronous_commit": "off"})
+        url = await postgres.start()
+        try:
+            for per_body in GOALS:
+                await schema.migrate(url)
+                await _measure(url, messages, per_body)
+                await schema.migrate(url, to="base")
+        finally:
+            await postgres.stop()
+
+
+async def _measure(url: str, messages: Sequence[bytes], per_body: int) -> None:
+    db = Database.open(url)
+    conn = await db.asyncpg()
+    try:
+        await drains.add(
+            db, app=APP.app, environment=APP.environment, logplex_token=None, public_url="http://localhost"
+        )
+        async with db.read() as reading:
+            (drain,) = await drain_rows.find(reading, APP.app)
+        waiting = bodies(list(messages), per_body)
+        each = -(-len(waiting) // ROUNDS)
+        for at in range(0, len(waiting), each):
+            await _keep(conn, drain, waiting[at : at + each])
+            if at == 0:
+                await conn.execute("vacuum chunks")
+                before = (await _sizes(conn))["chunks"]["total"] / min(each * per_body, len(messages))
+            await conn.execute("delete from pending")  # folded
+            await _merge(db, drain.app_id)
+            await conn.execute("vacuum chunks")
+        await _copy(conn, messages)
+        _print(await _sizes(conn), before, len(messages), per_body)
+        await conn.execute("drop table rows")
+    finally:
+        await conn.close()
+        await db.close()
+
+
+async def _keep(conn: "asyncpg.Connection[asyncpg.Record]", drain: DrainCredentials, waiting: Sequence[bytes]) -> None:
+    for body in waiting:
+        frame = read_frame(body, APP, datetime.now(UTC), READING)
+        await commit(conn, [Named(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None)], careful=False)
+
+
+async def _merge(db: Database, app_id: int) -> None:
+    now = datetime.now(UTC) + merging.SETTLED_AFTER
+    more = True
+    while more:
+        async with db.begin() as conn:
+            await merging.due(conn, now=now)
+            more = (await merging.merge(conn, app_id, now=now)).more
+
+
+async def _copy(conn: "asyncpg.Connection[asyncpg.Record]", messages: Sequence[bytes]) -> None:
+    """The same lines, a row each."""
+    await conn.execute("create table rows (app int, ts timestamptz, line text); create index on rows (app, ts)")
+    rows = [(1, datetime.fromisoformat(one.split(b" ", 2)[1].decode()), one[:-1].decode()) for one in messages]
+    await conn.copy_records_to_table("rows", records=rows)
+    await conn.execute("vacuum rows")
+
+
+async def _sizes(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[str, asyncpg.Record]:
+    return {row["name"]: row for row in await conn.fetch(_SIZES)}
+
+
+def _print(sizes: dict[str, asyncpg.Record], before: float, number: int, per_body: int) -> None:
+    print(f"{number:,} lines, {per_body} a body; bytes a line      heap   toast  indexes   total")
+    for name, row in sizes.items():
+        heap, indexes, total = (float(row[column]) / number for column in ("heap", "indexes", "total"))
+        print(f"  {name:<40} {heap:9.1f} {total - heap - indexes:7.1f} {indexes:8.1f} {total:7.1f}")
+    print(f"  {'chunks before they are merged':<40} {'':26}{float(before):7.1f}")
+    rows = float(sizes["rows"]["total"]) / number
+    kept = sum(float(row["total"]) for name, row in sizes.items() if name != "rows") / number
+    print(f"  kept {kept:.1f} bytes a line, rows {rows:.1f}: ratio 1/{rows / kept:.2f}, goal 1/{GOALS[per_body]}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000))

@@ -1,0 +1,75 @@
+"""Who posts, and what is said of that while the database is slow or away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+
+import pytest
+
+from door import APP, basic
+from gate import Gate, gate_before
+from service.errors import StoreAway
+from service.ingest import drains
+from service.ingest.authentication import FRESH_SECONDS, Authentication
+from service.store.database import Database
+
+URL = "https://logs.example.com"
+
+
+@pytest.fixture
+async def gate(embedded_url: str) -> AsyncIterator[Gate]:
+    async with gate_before(embedded_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def db(gate: Gate) -> AsyncIterator[Database]:
+    opened = Database.open(gate.url)
+    yield opened
+    await opened.close()
+
+
+async def secret_of(db: Database) -> str:
+    return (await drains.add(db, app=APP, environment="production", logplex_token=None, public_url=URL)).secret
+
+
+async def test_who_was_known_is_known_at_once_while_the_database_is_slow_or_away(gate: Gate, db: Database) -> None:
+    right = basic(APP, await secret_of(db))
+    authentication = Authentication(db)
+    assert await authentication.drain_of(right)
+    await asyncio.sleep(FRESH_SECONDS)
+    gate.deafen()
+    began = monotonic()
+    assert await authentication.drain_of(right)
+    assert monotonic() - began < 1
+    gate.shut()
+    began = monotonic()
+    for _ in range(20):
+        assert await authentication.drain_of(right)
+    assert monotonic() - began < 1
+
+
+async def test_who_is_not_known_while_the_database_is_away_is_no_stranger(gate: Gate, db: Database) -> None:
+    right = basic(APP, await secret_of(db))
+    authentication = Authentication(db)
+    assert await authentication.drain_of(right)
+    assert await authentication.drain_of(basic(APP, "wrong")) is None
+    await asyncio.sleep(0.1)
+    gate.shut()
+    for unknown in (basic(APP, "perhaps-new"), basic("perhaps-new", "x")):
+        with pytest.raises(StoreAway):
+            await authentication.drain_of(unknown)
+    assert await authentication.drain_of(right)
+
+
+async def test_a_new_secret_is_known_at_once_and_a_removed_drain_no_longer_soon(db: Database) -> None:
+    authentication = Authentication(db)
+    first = await secret_of(db)
+    assert await authentication.drain_of(basic(APP, first))
+    second = await secret_of(db)
+    await asyncio.sleep(0.1)
+    assert await authentication.drain_of(basic(APP, second))
+    for drain in await drains.listed(db):
+        await drains.remove(db, drain.id)
+    await asyncio.sleep(FRESH_SECONDS)
+    assert await authentication.drain_of(basic(APP, first)) is None
