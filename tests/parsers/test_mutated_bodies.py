@@ -8,8 +8,7 @@ from parsers.octet_counting import Message, split_messages
 from soak import MUTATED_BODIES, SOAK
 from tests.parsers.readings import frame
 
-# On the usual mix a byte takes 0.01 µs; two orders of magnitude more, and what a pause of the machine adds.
-# A guard, not a measurement: 1 µs a byte, and what the machine does meanwhile.
+# A guard, not a measurement: on the usual mix a byte takes 0.01 µs, and the machine may pause.
 SECONDS_PER_BYTE, PAUSE_SECONDS = 1e-6, 5.0
 
 

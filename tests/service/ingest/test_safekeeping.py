@@ -263,7 +263,9 @@ async def test_a_process_takes_over_what_another_has_left(town: Town) -> None:
         for number in range(1, 4):
             await first.post(frame_of(talk(number)), frame_id=str(number))
             await second.post(frame_of(talk(10 + number)), frame_id=f"s-{number}")
-        assert len(town.files) >= 2  # one may have taken the other's when it was made and not locked yet, and made another
+        assert (
+            len(town.files) >= 2
+        )  # one may have taken the other's when it was made and not locked yet, and made another
         left = max(town.files, key=lambda file: file.stat().st_size)
         # As a kill would leave it: nobody holds the file any more, and its end was not written.
         kept = left.read_bytes()
