@@ -14,7 +14,7 @@ In reading order, each built on those above it:
     beside                what an event has from the lines beside it
     stack_traces          five languages: how a trace begins, goes on, and what it says
     multiline             the lines of one dyno, folded into traces, also across frames
-    traces                the traces of a body: which lines may be of one, and their events; continue_traces()
+    traces                the traces of a body: which lines may be of one, and their events
     traffic               router lines → counts and times of a minute
     frame                 all of this for one POST: read_frame()
     logs_text             what `heroku logs` prints → a body, so that the same code reads it

@@ -15,9 +15,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from parsers import syslog
-from parsers.beside import Beside
+from parsers.beside import Beside, OpenCommand, OpenMemory
 from parsers.columns import NO_COLUMNS, Columns, read_columns, set_apart, what_is_said
-from parsers.event import Event
+from parsers.event import Event, FieldValue
 from parsers.kinds import is_of_the_app, named, readers_of, router
 from parsers.kinds.logplex_error import is_overflow_notice
 from parsers.kinds.meaning import Meaning
@@ -26,7 +26,7 @@ from parsers.line import Line, Origin
 from parsers.multiline import OpenTrace
 from parsers.octet_counting import Damage, octet_counted
 from parsers.redact import Redaction
-from parsers.traces import traces_in
+from parsers.traces import Traces, traces_in
 from parsers.traffic import Sifted, sift
 
 # A router line without one of these is a request that went well, but for the form of before 2013.
@@ -56,6 +56,30 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """What a frame ends within and the app's next one may go on with: traces, a dyno's memory before its R14, a command."""
+
+    traces: tuple[OpenTrace, ...] = ()
+    memory: tuple[OpenMemory, ...] = ()
+    command: OpenCommand | None = None
+
+
+NOTHING = Unfinished()
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """What a frame has made of an Unfinished: `traces` are the events of its traces as they now stand, None for what is no
+    trace so far, `open_traces` those that still go on, else None; both in its order. `command` are the fields of its command,
+    and `open_command` that command, if it still goes on."""
+
+    traces: tuple[Event | None, ...]
+    open_traces: tuple[OpenTrace | None, ...]
+    command: Mapping[str, FieldValue] | None
+    open_command: OpenCommand | None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What one frame says.
 
@@ -63,8 +87,9 @@ class Frame:
     `messages` their number. `head` is how many bytes of it are a line that Logplex itself put first, to say what it
     dropped. `first_at` and `last_at` span the lines' own times, `newest_at` is the newest time at which one counts: its own,
     or its receipt if that was earlier. All three are the time of receipt where there is no line. `processes` are the
-    PROCIDs that speak; an event's `place` is its message's number. `open_traces` are the traces that the app's next frame may
-    go on with (`traces.continue_traces`); those that have begun for certain are among the events, as far as they go.
+    PROCIDs that speak; an event's `place` is its message's number. `unfinished` is what began in it and may go on in the app's
+    next frame, None for nearly every frame; what of it is an event already is among the events, as far as it goes.
+    `continued` is what became of the Unfinished that was given.
     """
 
     body: bytes
@@ -76,12 +101,18 @@ class Frame:
     processes: frozenset[str]
     events: tuple[Event, ...]
     damage: tuple[Damage, ...]
-    open_traces: tuple[OpenTrace, ...] = ()
+    unfinished: Unfinished | None = None
+    continued: Continued | None = None
     traffic: tuple[Sifted, ...] = ()
 
 
-def read_frame(body: bytes, origin: Origin, received_at: datetime, reading: Reading) -> Frame:
-    """The frame that a POST's body is. Linear in its length; raises nothing, whatever stands in it."""
+def read_frame(
+    body: bytes, origin: Origin, received_at: datetime, reading: Reading, before: Unfinished = NOTHING
+) -> Frame:
+    """The frame that a POST's body is. Linear in its length; raises nothing, whatever stands in it.
+
+    `before` is what the app's frame before it has ended within; also a chunk's body may be read so, as one frame.
+    """
     damage: tuple[Damage, ...] = ()
     columns = read_columns(body)
     if columns is None:
@@ -95,8 +126,9 @@ def read_frame(body: bytes, origin: Origin, received_at: datetime, reading: Read
             columns = read_columns(body) or NO_COLUMNS
     places = _places(body, columns, _markers(requests, said, reading, origin))
     lines = ((place, syslog.read_line(columns.messages[place], received_at)) for place in places)
-    events = list(_events(lines, origin, received_at, reading))
-    traces = traces_in(columns, body, said, origin, received_at)
+    beside = Beside(before.memory, before.command)
+    events = list(_events(lines, beside, origin, received_at, reading))
+    traces = traces_in(columns, body, said, origin, received_at, before.traces)
     if traces.events:
         events = sorted([*events, *traces.events], key=lambda event: event.place)
     first_at, last_at = syslog.span_of(columns.stamps, received_at)
@@ -111,7 +143,8 @@ def read_frame(body: bytes, origin: Origin, received_at: datetime, reading: Read
         processes=frozenset(syslog.decode(process) for process in set(columns.processes)),
         events=tuple(events),
         damage=damage,
-        open_traces=traces.open_traces,
+        unfinished=_unfinished(traces, beside),
+        continued=_continued(traces, beside) if before is not NOTHING else None,
         traffic=sift(columns, (first_at, last_at), received_at),
     )
 
@@ -134,11 +167,10 @@ def read_lines(body: bytes, received_at: datetime) -> Iterator[Line]:
 
 
 def _events(
-    lines: Iterable[tuple[int, Line]], origin: Origin, received_at: datetime, reading: Reading
+    lines: Iterable[tuple[int, Line]], beside: Beside, origin: Origin, received_at: datetime, reading: Reading
 ) -> Iterator[Event]:
     """The events among some lines, each with its number, in their order."""
     watched = reading.watched(origin.app)
-    beside = Beside()
     for place, line in lines:
         meaning = _meaning(line, origin, reading, watched)
         if meaning is None:
@@ -156,10 +188,22 @@ def _events(
             code=meaning.code,
             severity=meaning.severity,
             message=line.text,
-            fields=beside.fields(line, meaning),
+            fields=beside.fields(place, line, meaning),
             flags=meaning.flags,
             place=place,
         )
+
+
+def _unfinished(traces: Traces, beside: Beside) -> Unfinished | None:
+    memory, command = beside.open_memory, None if beside.goes_on else beside.open_command
+    if not traces.open_traces and not memory and command is None:
+        return None
+    return Unfinished(traces.open_traces, memory, command)
+
+
+def _continued(traces: Traces, beside: Beside) -> Continued:
+    still = beside.open_command if beside.goes_on else None
+    return Continued(traces.before, traces.still_open, beside.command_before, still)
 
 
 def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> tuple[bytes, ...]:

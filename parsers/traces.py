@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from parsers import stack_traces, syslog
-from parsers.columns import NO_COLUMNS, Columns, read_columns
+from parsers.columns import Columns
 from parsers.event import Event, FieldValue, Severity
 from parsers.kinds import is_of_the_app
 from parsers.line import Origin
@@ -48,12 +48,6 @@ class Traces:
 _NONE = Traces((), (), (), ())
 
 
-def continue_traces(before: Sequence[OpenTrace], body: bytes, origin: Origin, received_at: datetime) -> Traces:
-    """The traces of a frame's body (`Frame.body`, as kept) behind frames at whose end those of `before` were open."""
-    columns = read_columns(body) or NO_COLUMNS
-    return traces_in(columns, body, b"\n".join(columns.texts), origin, received_at, before)
-
-
 def traces_in(
     columns: Columns,
     body: bytes,
@@ -62,7 +56,8 @@ def traces_in(
     received_at: datetime,
     before: Sequence[OpenTrace] = (),
 ) -> Traces:
-    """The same of a body that was read already. `said` are the texts of its lines, joined; the router's may be left out."""
+    """The traces of a frame's body, which was read into `columns`, behind frames at whose end those of `before` were open.
+    `said` are the texts of its lines, joined; the router's may be left out."""
     folds = {(one.source, one.process): Fold(one) for one in before}
     first = _suspected(columns, body, said)
     if not first and not folds:

@@ -63,7 +63,10 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
             group.create_task(serve_web(settings, db, stop, listening, is_ready))
         if await is_ready and worker:
             url = settings.server.public_url
-            group.create_task(work(db, rules, settings.flag_prefix, settings.retention, stop, public_url=url))
+            reading = reading_of(settings)
+            group.create_task(
+                work(db, rules, settings.flag_prefix, settings.retention, stop, reading=reading, public_url=url)
+            )
 
 
 def read_rules(settings: Settings) -> RuleBook:

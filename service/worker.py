@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from secrets import token_hex
 
+from parsers.frame import Reading
 from service.detect.rule_book import RuleBook
 from service.housekeeping import keep_house
 from service.incidents.watch import Watch
@@ -22,12 +23,13 @@ async def work(
     retention: RetentionSettings,
     stop: asyncio.Event,
     *,
+    reading: Reading,
     public_url: str,
 ) -> None:
     """Runs everything a worker does until `stop` is set; any number of workers share the apps."""
     # Never the DYNO name: it returns with the next dyno, while this one may still be at work.
     holder = f"{socket.gethostname()}/{os.getpid()}/{token_hex(4)}"
     async with WayOut() as way_out, asyncio.TaskGroup() as group:
-        group.create_task(Watch(db, rules, flag_prefix, holder=holder).run(stop))
+        group.create_task(Watch(db, rules, flag_prefix, holder=holder, reading=reading).run(stop))
         group.create_task(Deliverer(db, way_out, public_url=public_url).run(stop))
         group.create_task(keep_house(db, retention, stop))

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parsers.frame import Reading
 from service import metrics
 from service.detect.app_fold import fold_each, marks_of
 from service.detect.crash_loop import Dynos
@@ -22,7 +23,7 @@ from service.detect.rule_book import RuleBook
 from service.detect.threshold import Recent
 from service.detect.unfinished import Begun
 from service.errors import StoreAway
-from service.incidents import minutes
+from service.incidents import going_on, minutes
 from service.incidents.context import FlagPrefix
 from service.incidents.findings import Overtaken, record
 from service.log import log
@@ -53,8 +54,12 @@ _HISTORIES: dict[str, TypeAdapter[History[Any]]] = {
 class Watch:
     """Folds the apps that it can get a lease of, until it is stopped."""
 
-    def __init__(self, db: Database, rules: RuleBook, flag_prefix: FlagPrefix, *, holder: str) -> None:
+    def __init__(
+        self, db: Database, rules: RuleBook, flag_prefix: FlagPrefix, *, holder: str, reading: Reading | None = None
+    ) -> None:
+        """`reading` is how the web processes read frames, for those that are read again."""
         self._db = db
+        self._reading = reading or Reading()
         self._rules = rules
         self._flag_prefix = flag_prefix
         self._holder = holder
@@ -127,7 +132,10 @@ class Watch:
             return
         rows = await pending.waiting(conn, lease.app_id, before=spooled_since, most=BATCH_CHUNKS)
         before = await clocks.read(conn, lease.app_id)
+        went_on = await going_on.go_on(conn, lease, rows, going_on.kept(before), self._reading)
+        rows = went_on.rows
         events = await evidence.of_chunks(conn, lease.app_id, rows, app=lease.app, environment=lease.environment)
+        events += went_on.events
         clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
             return
@@ -152,7 +160,9 @@ class Watch:
         wake_at = await rule_states.record(conn, lease.app_id, after)
         await pending.remove(conn, lease.app_id, rows)
         metrics.FOLDED.inc(len(rows))
-        await clocks.record(conn, lease.app_id, replace(clock, wake_at=wake_at, minute_at=kept.open_at))
+        unfinished = going_on.to_keep(went_on.open)
+        clock = replace(clock, wake_at=wake_at, minute_at=kept.open_at, unfinished=unfinished)
+        await clocks.record(conn, lease.app_id, clock)
 
 
 def _advance(

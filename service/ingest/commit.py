@@ -196,7 +196,8 @@ async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_
     newest_at = max(frame.newest_at for frame in of_app)
     events = sum(len(frame.events) for frame in of_app)
     traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
-    rows.pending.append((app_id, chunk_id, received_at, newest_at, events, traffic))
+    unfinished = any(frame.unfinished is not None for frame in of_app)
+    rows.pending.append((app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
 
 
 def _compress(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,18 +18,20 @@ SILENT = timedelta(seconds=SILENT_SECONDS)
 @dataclass(frozen=True, slots=True)
 class Clock:
     """`newest_at` on the events' time, `heard_at` on the wall's. On the app's clock: `wake_at` is the earliest timer of its
-    rules, `minute_at` the earliest minute of its traffic that is still open."""
+    rules, `minute_at` the earliest minute of its traffic that is still open. `unfinished`, as JSON, is what its next chunk may
+    go on with."""
 
     newest_at: datetime
     heard_at: datetime
     wake_at: datetime | None = None
     minute_at: datetime | None = None
+    unfinished: dict[str, Any] | None = None
 
 
 async def read(conn: AsyncConnection, app_id: int) -> Clock | None:
     """The app's clock; None for an app that never spoke."""
     row = (await conn.execute(select(clocks).where(clocks.c.app_id == app_id))).one_or_none()
-    return Clock(row.newest_at, row.heard_at, row.wake_at, row.minute_at) if row else None
+    return Clock(row.newest_at, row.heard_at, row.wake_at, row.minute_at, row.unfinished) if row else None
 
 
 async def record(conn: AsyncConnection, app_id: int, clock: Clock) -> None:
@@ -38,6 +41,7 @@ async def record(conn: AsyncConnection, app_id: int, clock: Clock) -> None:
         "heard_at": clock.heard_at,
         "wake_at": clock.wake_at,
         "minute_at": clock.minute_at,
+        "unfinished": clock.unfinished,
     }
     statement = insert(clocks).values(app_id=app_id, **values)
     await conn.execute(statement.on_conflict_do_update(index_elements=["app_id"], set_=values))

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
+from service.store.copy_in import Columns, boolean, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
 from service.store.wakeups import PENDING
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -63,6 +63,7 @@ PENDING_COLUMNS: Columns = {
     "newest_at": timestamp,
     "events": int4,
     "traffic": bytea,
+    "unfinished": boolean,
 }
 QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
 

@@ -13,21 +13,24 @@ from service.store.tables import pending
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One chunk's worth of events; `newest_at` is the newest time at which one of its lines counts, `traffic` what
-    they add to which minutes, packed."""
+    """One chunk's worth of events; `newest_at` is the newest time at which one of its lines counts, `traffic` what they add
+    to which minutes, packed. `unfinished`: the next chunk may go on with something in it."""
 
     chunk_id: UUID
     received_at: datetime
     newest_at: datetime
     events: int
     traffic: bytes
+    unfinished: bool = False
 
 
 async def waiting(conn: AsyncConnection, app_id: int, *, before: datetime | None = None, most: int) -> list[Pending]:
     """The app's oldest rows, by receipt; those received `before` a time where one is given."""
     query = select(pending).where(pending.c.app_id == app_id).order_by(pending.c.chunk_id).limit(most)
     rows = await conn.execute(query if before is None else query.where(pending.c.received_at < before))
-    return [Pending(row.chunk_id, row.received_at, row.newest_at, row.events, row.traffic) for row in rows]
+    return [
+        Pending(row.chunk_id, row.received_at, row.newest_at, row.events, row.traffic, row.unfinished) for row in rows
+    ]
 
 
 async def remove(conn: AsyncConnection, app_id: int, rows: Sequence[Pending]) -> None:

@@ -232,7 +232,8 @@ quarantine = _table(
 # -- what is to be folded, and how far the folds are -----------------------------------------------------------------
 
 # A commit's chunk of one app, not yet folded. `newest_at` is the newest time at which one of its lines counts: it moves the
-# app's clock. `traffic` is what it adds to which minutes, as `parsers/traffic.py` packs it.
+# app's clock. `traffic` is what it adds to which minutes, as `parsers/traffic.py` packs it. `unfinished`: the next chunk may go
+# on with something that began in it.
 pending = _table(
     "pending",
     Column("app_id", Integer, primary_key=True),
@@ -241,6 +242,7 @@ pending = _table(
     _time("newest_at"),
     Column("events", Integer, nullable=False),
     Column("traffic", LargeBinary, nullable=False, server_default=text("''")),
+    Column("unfinished", Boolean, nullable=False, server_default=text("false")),
 )
 
 # Web processes that keep frames on disk while the database is away: since when the oldest of those waits (None: none does),
@@ -262,7 +264,8 @@ leases = _table(
 )
 
 # An app's clock (`newest_at`: the newest event time folded; `heard_at`: when the last lines came) and `wake_at`: the earliest
-# timer of its rules, on the app's clock. `minute_at` is the earliest minute of its traffic that is still open.
+# timer of its rules, on the app's clock. `minute_at` is the earliest minute of its traffic that is still open. `unfinished` is
+# what the next chunk may go on with, as JSON; None for nothing.
 clocks = _table(
     "clocks",
     Column("app_id", Integer, primary_key=True, autoincrement=False),
@@ -270,6 +273,7 @@ clocks = _table(
     _time("heard_at"),
     _time("wake_at", optional=True),
     _time("minute_at", optional=True),
+    Column("unfinished", JSONB(none_as_null=True)),
     Index("clocks_by_wake", "wake_at"),
     Index("clocks_by_minute", "minute_at"),
 )

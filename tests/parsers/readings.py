@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 from parsers.event import Event, Severity
-from parsers.frame import Frame, Reading, read_frame
+from parsers.frame import NOTHING, Frame, Reading, Unfinished, read_frame
 from parsers.kinds.named import EventTable, Flag
 from parsers.line import Origin
 from tests.vocabulary import NOON, message
@@ -39,9 +39,9 @@ def _severity(table: dict[str, str]) -> Severity | None:
 READING = Reading(tables=packaged_tables(), watched_paths=frozenset({"/api/system/status"}))
 
 
-def frame(body: bytes, origin: Origin = PRODUCTION, reading: Reading = READING) -> Frame:
+def frame(body: bytes, origin: Origin = PRODUCTION, reading: Reading = READING, before: Unfinished = NOTHING) -> Frame:
     """The frame, received at NOON."""
-    return read_frame(body, origin, NOON, reading)
+    return read_frame(body, origin, NOON, reading, before)
 
 
 def events(body: bytes, origin: Origin = PRODUCTION) -> tuple[Event, ...]:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from parsers.event import Event
-from parsers.multiline import FURTHER, GAP, MOST_LINES, NEAR, OpenTrace
-from parsers.traces import continue_traces
-from tests.parsers.readings import PRODUCTION, frame
+from parsers.frame import Unfinished
+from parsers.multiline import FURTHER, GAP, MOST_LINES, NEAR
+from tests.parsers.frames import told
+from tests.parsers.readings import frame
 from tests.parsers.test_stack_traces import TRACES, sample
 from tests.vocabulary import NOON, frame_of, message, router_line, seconds_after
 
@@ -31,37 +31,11 @@ NOISE = [
     "/app/x.rb:5:in `pay': no (RuntimeError)",
     "Caused by: a.b.CException: x",
 ]
-KEPT: TypeAdapter[list[OpenTrace]] = TypeAdapter(list[OpenTrace])
 
 
-def what(event: Event, place: int) -> tuple[object, ...]:
-    return place, event.process, event.ts, event.message, str(event.fields)
-
-
-def at_once(messages: Sequence[bytes]) -> list[tuple[object, ...]]:
-    """The traces that one frame tells."""
-    found = frame(frame_of(*messages)).events
-    return [what(event, event.place) for event in found if event.kind == "traceback"]
-
-
-def one_after_the_other(frames: Sequence[Sequence[bytes]]) -> list[tuple[object, ...]]:
-    """The traces that frames tell whose keeper continues what was open, as anything that keeps events must."""
-    told: dict[int, tuple[object, ...]] = {}
-    open_traces: list[tuple[int, OpenTrace]] = []  # with the number of its first line in the stream
-    begin = 0
-    for messages in frames:
-        before = KEPT.validate_json(KEPT.dump_json([trace for _, trace in open_traces]))
-        traces = continue_traces(before, frame_of(*messages), PRODUCTION, NOON)
-        for (place, _), event in zip(open_traces, traces.before, strict=True):
-            if event:
-                told[place] = what(event, place)
-        for event in traces.events:
-            told[begin + event.place] = what(event, begin + event.place)
-        still = zip(open_traces, traces.still_open, strict=True)
-        open_traces = [(place, trace) for (place, _), trace in still if trace]
-        open_traces += [(begin + trace.place, trace) for trace in traces.open_traces]
-        begin += len(messages)
-    return [told[place] for place in sorted(told)]
+def traces(frames: Sequence[Sequence[bytes]]) -> list[Event]:
+    """The traces that frames tell, one after the other."""
+    return [event for event in told(frames) if event.kind == "traceback"]
 
 
 @st.composite
@@ -91,14 +65,14 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 def test_any_split_into_frames_gives_the_same_traces(messages: list[bytes], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(messages) - 1)), max_size=12)))
     frames = [messages[begin:end] for begin, end in pairwise([0, *cuts, len(messages)])]
-    assert one_after_the_other(frames) == at_once(messages)
+    assert traces(frames) == traces([messages])
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.stem)
 def test_a_trace_told_line_by_line_is_the_same(path: Path) -> None:
     messages = [message("app", "web.1", line) for line in sample(path)[0]]
-    assert len(at_once(messages)) == 1
-    assert one_after_the_other([[one] for one in messages]) == at_once(messages)
+    assert len(traces([messages])) == 1
+    assert traces([[one] for one in messages]) == traces([messages])
 
 
 def test_traces_of_dynos_that_speak_in_turns_do_not_mix() -> None:
@@ -120,34 +94,37 @@ CALL = message("app", "web.1", "    at run (/app/x.js:1:2)")
 def test_a_frame_that_ends_within_a_trace_tells_it_as_far_as_it_goes_and_leaves_it_open() -> None:
     read = frame(frame_of(router_line(), HEAD, CALL))
     (event,) = read.events
-    (left,) = read.open_traces
+    assert read.unfinished
+    (left,) = read.unfinished.traces
     assert (event.kind, event.place, left.place, left.phase, left.passed) == ("traceback", 1, 1, "printed", 2)
-    traces = continue_traces([left], frame_of(CALL), PRODUCTION, NOON)
-    assert traces.before == (
+    then = frame(frame_of(CALL), before=Unfinished((left,)))
+    assert then.continued
+    assert then.continued.traces == (
         replace(event, fields={**event.fields, "frames": ["/app/x.js:1:2 in run"] * 2, "lines": 3}),
     )
-    assert traces.events == ()
+    assert then.events == ()
 
 
 def test_a_line_that_may_begin_a_trace_is_no_event_but_is_left_open() -> None:
     read = frame(frame_of(HEAD))
     assert read.events == ()
-    assert [trace.phase for trace in read.open_traces] == ["printed?"]
-    (event,) = continue_traces(read.open_traces, frame_of(CALL), PRODUCTION, NOON).before
-    assert event is not None
-    assert (event.fields["exception"], event.place) == ("TypeError", 0)
-    assert continue_traces(read.open_traces, frame_of(message("app", "web.1", "x")), PRODUCTION, NOON).before == (None,)
+    assert read.unfinished
+    assert [trace.phase for trace in read.unfinished.traces] == ["printed?"]
+    assert [event.fields["exception"] for event in traces([[HEAD], [CALL]])] == ["TypeError"]
+    assert traces([[HEAD], [message("app", "web.1", "x")]]) == []
 
 
 def test_a_dyno_that_does_not_speak_keeps_its_trace_open() -> None:
     read = frame(frame_of(HEAD, CALL))
-    traces = continue_traces(read.open_traces, frame_of(router_line()), PRODUCTION, NOON)
-    assert [trace and trace.passed for trace in traces.still_open] == [3]
+    assert read.unfinished
+    then = frame(frame_of(router_line()), before=read.unfinished)
+    assert then.continued
+    assert [trace and trace.passed for trace in then.continued.open_traces] == [3]
 
 
-@pytest.mark.parametrize(("between", "traces"), [(NEAR - 1, 1), (NEAR, 0)])
-def test_a_head_counts_while_its_first_call_is_near(between: int, traces: int) -> None:
-    assert len(at_once([HEAD, *[router_line()] * between, CALL])) == traces
+@pytest.mark.parametrize(("between", "found"), [(NEAR - 1, 1), (NEAR, 0)])
+def test_a_head_counts_while_its_first_call_is_near(between: int, found: int) -> None:
+    assert len(traces([[HEAD, *[router_line()] * between, CALL]])) == found
 
 
 @pytest.mark.parametrize(("after", "lines"), [(GAP.total_seconds(), 3), (GAP.total_seconds() + 0.1, 2)])
@@ -172,4 +149,4 @@ def test_a_trace_that_never_ends_is_ended() -> None:
 
 
 def test_a_frame_without_a_trace_leaves_none_open() -> None:
-    assert frame(frame_of(message("app", "web.1", "all is well"), router_line(code="H12"))).open_traces == ()
+    assert frame(frame_of(message("app", "web.1", "all is well"), router_line(code="H12"))).unfinished is None
