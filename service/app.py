@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -38,6 +39,8 @@ from service.worker import work
 KEEP_ALIVE_SECONDS = 600
 # With what is held for 4 s at the most, an exit is over well within the 20 s that DESIGN gives it.
 GRACEFUL_SECONDS = 15
+# Whatever still waits then for a database that is gone without a word is left: what was answered is committed, or in the spool.
+ENDING_SECONDS = 17
 # How often a start asks for a database that is away.
 AWAY_SECONDS = 0.5
 # How long a web process with a spool, and a database that was there just now, waits for it before it listens all the same.
@@ -54,6 +57,7 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    ending = asyncio.create_task(_end_in_time(stop)) if settings.database.url else None
     async with database(settings) as db, asyncio.TaskGroup() as group:
         is_ready = group.create_task(_ready_sometime(db, stop, migrate=migrate))
         if not (web and _takes_frames_alone(settings)) and not await is_ready:
@@ -67,6 +71,17 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
             group.create_task(
                 work(db, rules, settings.flag_prefix, settings.retention, stop, reading=reading, public_url=url)
             )
+    if ending:
+        ending.cancel()
+
+
+async def _end_in_time(stop: asyncio.Event) -> None:
+    """Ends the process ENDING_SECONDS after `stop` was set, if it has not ended by then; never with an embedded Postgres, which
+    it would leave behind."""
+    await stop.wait()
+    await asyncio.sleep(ENDING_SECONDS)
+    log.warning("process.cut_short", seconds=ENDING_SECONDS, reason="the database says nothing")
+    os._exit(0)
 
 
 def read_rules(settings: Settings) -> RuleBook:
