@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check install
 SAMPLE := DRAINWATCH_CONFIG=samples/drainwatch.toml
 
+# What `make bench` measures, in this order; the longest last.
+BENCHES := parse ingest space latency overload
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test soak check format bench clean
 
@@ -36,10 +39,10 @@ format: $(VENV)/.locked-dev ## what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.locked-dev ## the figures of the design, measured here
-	@set -e; for script in $$(grep -l __main__ tests/bench/*.py); do \
-	    echo "== $$script"; PYTHONPATH=.:tests:tests/system:tests/bench $(BIN)/python $$script; \
-	done
+bench: $(VENV)/.locked-dev ## the figures of the design, measured here, and a table of them
+	@export PYTHONPATH=.:tests:tests/system:tests/bench FIGURES=$$(mktemp); \
+	for script in $(BENCHES); do echo "== $$script"; $(BIN)/python tests/bench/$$script.py || echo "$$script ended with $$?"; done; \
+	echo; $(BIN)/python tests/bench/figures.py $$FIGURES; rm $$FIGURES
 
 clean: ## removes .venv; what `make run` has kept stays in .drainwatch
 	rm -rf $(VENV)

@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from math import inf
 from statistics import median, quantiles
 
 import asyncpg
 import uvloop
+from figures import Figure, record
 from pressure import Pressure, press
 from running import running
 
@@ -72,13 +74,12 @@ async def main(samples: int) -> None:
         load, probed = await here.drain(LOAD), await here.drain(PROBED)
         conn = await here.db.asyncpg()
         node = Node(here.url, app=PROBED, secret=probed)
-        print(f"{'what':55} {'median':>9} {'p99':>9}")
-        show("idle", await probe(node, conn, arrivals, samples, "idle"))
+        show("idle", await probe(node, conn, arrivals, samples, "idle"), half=False)
         most = await press(Pressure(here.port, LOAD, load, MOST_SECONDS))
         half = Pressure(here.port, LOAD, load, 3600, lines_per_second=most.lines_per_second / 2)
         pressing = asyncio.create_task(press(half))
         await asyncio.sleep(WARM_SECONDS)
-        show(f"at {half.lines_per_second:,.0f} lines/s", await probe(node, conn, arrivals, samples, "half"))
+        show(f"at {half.lines_per_second:,.0f} lines/s", await probe(node, conn, arrivals, samples, "half"), half=True)
         pressing.cancel()
         await node.close()
         await conn.close()
@@ -108,12 +109,23 @@ async def seen(conn: "asyncpg.Connection[asyncpg.Record]", subject: str) -> floa
     return time.perf_counter()
 
 
-def show(when: str, found: Sequence[tuple[float, float, float]]) -> None:
-    """One row each."""
-    whats = ("answered", "an incident's row", f"heard by {HEALTHY} of {HEALTHY + 1} endpoints, the tenth hangs")
-    for what, seconds in zip(whats, zip(*found, strict=True), strict=True):
-        p99 = quantiles(seconds, n=100)[-1] if len(seconds) > 1 else seconds[0]
-        print(f"{f'{what}, {when}':55} {median(seconds) * 1000:6.0f} ms {p99 * 1000:6.0f} ms", flush=True)
+def show(when: str, found: Sequence[tuple[float, float, float]], *, half: bool) -> None:
+    """One figure each: the median and p99, in ms, and what is wanted of them."""
+    whats = (
+        ("answered", inf, 100 if half else inf),
+        ("an incident's row", 100, inf),
+        (f"heard by {HEALTHY} of {HEALTHY + 1} endpoints, the tenth hangs", 300, 1000),
+    )
+    for (what, most_median, most_p99), seconds in zip(whats, zip(*found, strict=True), strict=True):
+        p99 = (quantiles(seconds, n=100)[-1] if len(seconds) > 1 else seconds[0]) * 1000
+        middle = median(seconds) * 1000
+        wanted = [f"{name} {most:.0f} ms" for name, most in (("median", most_median), ("p99", most_p99)) if most < inf]
+        met = middle <= most_median and p99 <= most_p99
+        record(
+            Figure(
+                f"{what}, {when}", f"median {middle:.0f} ms, p99 {p99:.0f}", "", "", ", ".join(wanted) or "none", met
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 import uvloop
+from figures import Figure, record
 from pressure import Pressure, press
 from running import running
 
@@ -48,6 +49,12 @@ async def main(seconds: float) -> None:
         f"{late:.0f} late, {max(taken):.0f} at most; {pressed.lines_per_second:,.0f} lines/s, answers {pressed.statuses}, "
         f"beside them {beside.tally.answers}, the slowest after {beside.tally.slowest_s:.1f} s"
     )
+    what, flat = (
+        f"memory of a web process, {seconds:.0f} s of overload",
+        late <= FLAT * early and max(taken) <= BOUND_MIB,
+    )
+    here, ratio = f"{max(taken):.0f} MiB at most", f"{late / early:.2f}"
+    record(Figure(what, here, f"early {early:.0f} MiB, late {late:.0f}", ratio, f"{BOUND_MIB} MiB, flat", flat))
     if max(taken) > BOUND_MIB or late > FLAT * early:
         raise SystemExit(f"expected at most {BOUND_MIB} MiB, and no more late than {FLAT} times what it was early")
 

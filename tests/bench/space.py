@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+from figures import Figure, record
 from traffic import bodies, lines
 
 from parsers.frame import read_frame
@@ -114,9 +115,9 @@ def _print(sizes: Sequence[asyncpg.Record], number: int, per_body: int, goal: in
         print(f"{name:>40} {heap:7.1f} {total - heap - indexes:6.1f} {indexes:7.1f} {total:6.1f}")
     rows = each.pop("rows")[-1]
     kept = sum(total for *_, total in each.values())
-    print(
-        f"space, {per_body} lines a body: {kept:.1f} bytes a line; rows: {rows:.1f}; 1/{rows / kept:.2f} (goal 1/{goal})"
-    )
+    what, against = f"space on disk, {per_body} lines a body", f"one row a line, one index: {rows:.1f}"
+    ratio = f"1/{rows / kept:.2f}"
+    record(Figure(what, f"{kept:.1f} bytes a line", against, ratio, f"1/{goal}", rows / kept >= goal))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ async def come_again(served: Service, url: str, app: str, habits: Habits) -> Non
     drain = await served.post("/v1/drains", {"app": app, "environment": "production"})
     async with fleet(url, app=app, secret=drain["secret"], habits=habits, ended=ledger.ended) as logplex:
         pouring = asyncio.create_task(pour(logplex, ledger, per_second=600))
-        await eventually(lambda: repeats(logplex), lambda number: number > 100 * RESTARTS)
+        await eventually(lambda: repeats(logplex), lambda number: number > 100 * RESTARTS, seconds=30 * RESTARTS)
         pouring.cancel()
         await asyncio.wait_for(logplex.emptied(), 30)
     ledger.compare(await kept_numbers(served, app))
