@@ -1,8 +1,8 @@
 """Traffic: router lines (Heroku: HTTP Routing) → per minute how many requests, how they went and how long they took.
 
 Hard about it: half of all lines are router lines, and nearly all of them say nothing else. So reading a frame only finds in
-each the four numbers that count, by one pattern over all of them (`sift`: 0.6 µs a router line), and they are counted by
-columns once the frames of a commit are together (`minutes_of`: 0.6 µs). A line of any other form than the usual one is
+each the four numbers that count, by one pattern over all of them (`sift`: 1.1 µs a router line), and they are counted by
+columns once the frames of a commit are together (`minutes_of`: 0.5 µs). A line of any other form than the usual one is
 read alone, by key, so that what a client may write (path, host, `fwd`) is not taken for the router's numbers.
 """
 
@@ -86,10 +86,11 @@ def sift(columns: Columns, span: tuple[datetime, datetime], received_at: datetim
     if not columns.stamps:
         return ()
     lines = zip(columns.sources, columns.processes, columns.texts, strict=True)
-    first, last = (floor(min(at, received_at)) for at in span)
-    if first == last:
+    first, last = span
+    minute = floor(min(first, received_at))
+    if min(last, received_at) < minute + MINUTE:
         texts = [text for source, process, text in lines if process == b"router" and source == b"heroku"]
-        return (Sifted(first, len(columns.stamps), *_requests(texts)),)
+        return (Sifted(minute, len(columns.stamps), *_requests(texts)),)
     minutes = [floor(min(read_time(stamp) or received_at, received_at)) for stamp in columns.stamps]
     by_minute: dict[datetime, list[bytes]] = {minute: [] for minute in minutes}
     for minute, (source, process, text) in zip(minutes, lines, strict=True):

@@ -71,7 +71,8 @@ class IngestSettings:
     admission_bytes: int
     redaction: Redaction
     spool: Path | None = None
-    spool_bytes: int = 1 << 30  # an hour of 1,500 lines a second, packed
+    # Packed, an hour of 6,000 lines a second in frames of a hundred, or of 800 that come alone.
+    spool_bytes: int = 1 << 30
     hold_s: float = 4.0  # Logplex gives an answer 5 s
 
 

@@ -134,7 +134,7 @@ class Watch:
         rows = await pending.waiting(conn, lease.app_id, before=spooled_since, most=BATCH_CHUNKS)
         before = await clocks.read(conn, lease.app_id)
         events = await evidence.of_chunks(conn, lease.app_id, rows, app=lease.app, environment=lease.environment)
-        clock = _advance(before, rows, started_at=started_at, now=now, spooled=spooled_since is not None)
+        clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
             return
         kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
@@ -292,15 +292,15 @@ async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: dat
 
 
 def _advance(
-    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime, spooled: bool
+    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime
 ) -> Clock | None:
     """The app's clock after `rows`; in silence it is the wall's, or, where nothing is due but that a minute of traffic is
-    over, as far as that takes it. There is no silence while frames are still `spooled`. None for an app that never spoke."""
+    over, as far as that takes it. None for an app that never spoke."""
     if rows:
         newest = max(row.newest_at for row in rows)
         heard = max(row.received_at for row in rows)
         return Clock(max(newest, before.newest_at), max(heard, before.heard_at)) if before else Clock(newest, heard)
-    if before and not spooled and max(before.heard_at, started_at) + SILENT <= now:
+    if before and max(before.heard_at, started_at) + SILENT <= now:
         if before.minute_at and not (before.wake_at and before.wake_at + SETTLE <= now):
             return Clock(max(before.newest_at, minutes.closes_at(before.minute_at)), before.heard_at)
         return Clock(max(before.newest_at, now), before.heard_at)

@@ -96,7 +96,8 @@ class DrainEndpoint:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._limits.max_body:
             raise self._too_large()
-        zipped = _is_zipped(headers.get(b"content-encoding", b""))
+        encoding = headers.get(b"content-encoding")
+        zipped = encoding is not None and _is_zipped(encoding)
         room = int(declared) if declared.isdigit() else self._limits.max_body
         if zipped:
             room += self._limits.max_body

@@ -27,6 +27,8 @@ FILE = "drains.json"
 ASK_SECONDS = 10.0
 # While the database is away, another process may have learned of one in time and written it down.
 AWAY_SECONDS = 1.0
+# A database that takes longer is away: it may be gone without a word.
+READ_SECONDS = 5.0
 
 
 class KnownDrains:
@@ -65,11 +67,11 @@ class KnownDrains:
         while not self._closing:
             self._wanted.clear()
             try:
-                async with db.read() as conn:
+                async with asyncio.timeout(READ_SECONDS), db.read() as conn:
                     self._remember(await drains.credentials(conn))
                 await asyncio.to_thread(self._write)
                 seconds = ASK_SECONDS
-            except StoreAway:  # whoever works with the database says so
+            except (StoreAway, TimeoutError):  # whoever works with the database says so
                 await asyncio.to_thread(self._read)
                 seconds = AWAY_SECONDS
             except OSError as error:

@@ -37,7 +37,7 @@ AWAY_SECONDS = 0.2
 # One transaction's worth of what is drained: 3,000 lines, 20 ms, so that new frames find the process free.
 DRAIN_BYTES = 1 << 20
 # A commit of the drain that takes this long is not waited for: the server may be gone without a word.
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
 # After a batch that the database does not take though it is there, a mistake of ours: it is not lost, but tried seldom.
 STUCK_SECONDS = 5.0
 

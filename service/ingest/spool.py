@@ -14,7 +14,7 @@ from pathlib import Path
 
 from service import metrics
 from service.errors import SettingError, StoreAway
-from service.ingest.segment import HEAD_BYTES, SUFFIX, Record, Segment, pack
+from service.ingest.segment import HEAD_BYTES, SUFFIX, Record, Segment, Skipped, pack
 from service.log import log
 
 # A file is removed once all of it is committed: small enough that the space comes back soon, large enough to be few.
@@ -27,10 +27,11 @@ class SpoolFull(StoreAway):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Frames that are to be committed next, all of one file, up to its byte `end`."""
+    """Frames that are to be committed next, all of one file, up to its byte `end`; and what between them is none."""
 
     segment: Segment
     records: Sequence[Record]
+    skipped: Sequence[Skipped]
     end: int
 
 
@@ -99,20 +100,20 @@ class Spool:
             if segment.read_to == segment.size:
                 continue
             stretch = await asyncio.to_thread(segment.read, most=most)
-            for skipped in stretch.skipped:
-                said = {"file": segment.path.name, "at_byte": skipped.at, "bytes": skipped.size}
-                if skipped.torn:
-                    log.warning("spool.torn", **said)
-                else:
-                    segment.damaged = True
-                    metrics.SPOOL_DAMAGED.inc()
-                    log.error("spool.damaged", **said)
-            return Batch(segment, stretch.records, stretch.end)
+            return Batch(segment, stretch.records, stretch.skipped, stretch.end)
         return None
 
     def done(self, batch: Batch) -> None:
-        """The frames of `batch` are committed."""
+        """The frames of `batch` are committed, and what is none is skipped."""
         segment = batch.segment
+        for skipped in batch.skipped:
+            said = {"file": segment.path.name, "at_byte": skipped.at, "bytes": skipped.size}
+            if skipped.torn:
+                log.warning("spool.torn", **said)
+            else:
+                segment.damaged = True
+                metrics.SPOOL_DAMAGED.inc()
+                log.error("spool.damaged", **said)
         segment.read_to = batch.end
         segment.frames = max(0, segment.frames - len(batch.records))
         # What follows came later, give or take how long a frame waits for its turn.
@@ -150,9 +151,9 @@ class Spool:
         segment = self._active if self._active and self._active.size < self._segment_bytes else None
         try:
             segment, taken = await asyncio.to_thread(_written, segment, self.folder, records, room)
-        except OSError as error:
+        except Exception as error:  # whatever it is, whoever waits is told
             self._active = None  # what the file holds is safe, and nothing is added to it any more
-            return 0, str(error.strerror)
+            return 0, str(error.strerror if isinstance(error, OSError) else type(error).__name__)
         if segment is not None and taken:
             segment.frames += taken
             segment.next_at = segment.next_at or records[0].received_at

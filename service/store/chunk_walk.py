@@ -9,32 +9,17 @@ chunks of many apps lie side by side. So the lines of a step's chunks are put in
 begins, there is of each app at most one merged chunk that begins before it and ends behind it: it *straddles* the place.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ARRAY,
-    ColumnElement,
-    CompoundSelect,
-    Integer,
-    Select,
-    any_,
-    false,
-    func,
-    literal,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.store.pages import Key, place_of
-from service.store.parts import Part, parts_of
-from service.store.tables import apps, chunks
+from service.store.pages import Key
+from service.store.parts import Part, PartKey, unpack
 
 # A merged chunk is of one day.
 _MERGED_WITHIN = timedelta(days=1)
@@ -65,10 +50,27 @@ class Chunk:
     body: bytes
     packed_parts: bytes | None
 
-    @property
-    def parts(self) -> Sequence[Part]:
-        """What it is made of, in order of arrival."""
-        return parts_of(self.received_at, self.id, self.lines, self.size, self.packed_parts)
+    def pieces(
+        self, since: PartKey | None = None, until: PartKey | None = None, *, newest_first: bool = False
+    ) -> "Iterator[Piece]":
+        """What it is made of from one key to another (None: all of it), in order of arrival or backwards. A chunk that is not
+        merged is its only part."""
+        if self.packed_parts is not None:
+            for part, begin in unpack(self.packed_parts, since=since, until=until, newest_first=newest_first):
+                yield Piece(part, begin, self)
+            return
+        part = Part(self.received_at, self.id, self.lines, self.size)
+        if (since is None or part.key >= since) and (until is None or part.key <= until):
+            yield Piece(part, 0, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a chunk, whose lines begin at that byte of its body."""
+
+    part: Part
+    begin: int
+    chunk: Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,116 +83,104 @@ class Stretch:
 
 async def older(conn: AsyncConnection, wanted: Filter, *, than: Key | None, limit: int) -> Stretch:
     """Where the lines before a place stand (None: the newest): at most `limit` chunks, and those that straddle it."""
-    fresh, merged = _wanted(wanted, merged=False), _wanted(wanted, merged=True)
+    fresh, merged = _conditions(wanted)
     if than is not None:
-        place = tuple_(*place_of(than))
         # Number 0 says that no line of that chunk is left.
-        fresh = fresh.where(chunks.c.received_at <= than.at, _first <= place if than.number else _first < place)
-        merged = merged.where(chunks.c.received_at <= than.at, _first <= place, _last < place)
-    # By their first parts, since there is an index for that; it is the same order, for they do not overlap.
-    each = [one.order_by(_first_at.desc(), _first_id.desc()).limit(limit) for one in (fresh, merged)]
-    part = union_all(*each).lateral("part")
-    found = _of_apps(wanted.app_ids, part)
-    found = found.order_by(_end_at(part.c).desc(), _end_id(part.c).desc()).limit(limit)
-    rows = list(await conn.execute(_and_straddling(found, wanted.app_ids, than)))
+        fresh += f" and received_at <= :at and (received_at, id) {'<=' if than.number else '<'} (:at, :id)"
+        merged += " and received_at <= :at and (received_at, id) <= (:at, :id) and (ended_at, last_id) < (:at, :id)"
+    found = _FOUND.format(
+        fresh=fresh,
+        merged=merged,
+        # By their first parts, for there is an index; it is the same order, since they do not overlap.
+        along="received_at desc, id desc",
+        order="coalesce(ended_at, received_at) desc, coalesce(last_id, id) desc",
+    )
+    rows = await _rows(conn, found, wanted, than, limit)
     counted = [(row.ended_at or row.received_at, row.last_id or row.id) for row in rows if not row.straddles]
     return Stretch([_chunk(row) for row in rows], Key(*min(counted)) if len(counted) == limit else None)
 
 
 async def newer(conn: AsyncConnection, wanted: Filter, *, than: Key, limit: int) -> Stretch:
     """Where the lines at and behind a place stand: at most `limit` chunks, and those that straddle it."""
-    place = tuple_(*place_of(than))
-    behind = chunks.c.received_at >= than.at
-    fresh = _wanted(wanted, merged=False).where(behind, _first >= place)
-    merged = _wanted(wanted, merged=True).where(behind, _first > place)
-    each = [one.order_by(_first_at, _first_id).limit(limit) for one in (fresh, merged)]
-    part = union_all(*each).lateral("part")
-    found = _of_apps(wanted.app_ids, part).order_by(part.c.received_at, part.c.id).limit(limit)
-    rows = list(await conn.execute(_and_straddling(found, wanted.app_ids, than)))
+    fresh, merged = _conditions(wanted)
+    fresh += " and received_at >= :at and (received_at, id) >= (:at, :id)"
+    merged += " and received_at >= :at and (received_at, id) > (:at, :id)"
+    found = _FOUND.format(fresh=fresh, merged=merged, along="received_at, id", order="received_at, id")
+    rows = await _rows(conn, found, wanted, than, limit)
     counted = [(row.received_at, row.id) for row in rows if not row.straddles]
     return Stretch([_chunk(row) for row in rows], Key(*max(counted)) if len(counted) == limit else None)
 
 
 async def holding(conn: AsyncConnection, app_id: int, received_at: datetime, id: UUID) -> Chunk | None:
     """The chunk in which the lines of that commit stand; None where they are kept no longer."""
-    place = Key(received_at, id)
-    own = select(*_COLUMNS).where(
-        chunks.c.app_id == app_id, _not_merged, chunks.c.received_at == received_at, chunks.c.id == id
-    )
-    both = _and_straddling(own.add_columns(literal(False).label("straddles")), [app_id], place)
-    found = [_chunk(row) for row in await conn.execute(both)]
-    return next((one for one in found if any(part.key == (received_at, id) for part in one.parts)), None)
+    rows = await _rows(conn, _OWN, Filter([app_id]), Key(received_at, id), 1)
+    own = (received_at, id)
+    return next((chunk for chunk in map(_chunk, rows) if any(chunk.pieces(own, own))), None)
 
 
-_COLUMNS = (
-    chunks.c.app_id,
-    chunks.c.received_at,
-    chunks.c.id,
-    chunks.c.ended_at,
-    chunks.c.last_id,
-    chunks.c.lines,
-    chunks.c.size,
-    chunks.c.body,
-    chunks.c.parts,
-)
-_first_at, _first_id = chunks.c.received_at, chunks.c.id
-_first = tuple_(_first_at, _first_id)
-_last = tuple_(chunks.c.ended_at, chunks.c.last_id)
-_merged, _not_merged = chunks.c.merged == true(), chunks.c.merged == false()
-
-
-def _wanted(wanted: Filter, *, merged: bool) -> Select[Any]:
-    query = select(*_COLUMNS).where(chunks.c.app_id == apps.c.id, _merged if merged else _not_merged)
+async def _rows(conn: AsyncConnection, found: str, wanted: Filter, at: Key | None, limit: int) -> Sequence[Any]:
+    """The rows that the statement `found` gives, and those that straddle the place; all in one statement, that sees the chunks
+    at one moment."""
+    asked: dict[str, Any] = {"apps": list(wanted.app_ids), "limit": limit}
     if wanted.processes is not None:
-        query = query.where(chunks.c.processes.overlap(list(wanted.processes)))
+        asked["processes"] = list(wanted.processes)
     if wanted.received_since is not None:
-        query = query.where(
-            chunks.c.received_at >= wanted.received_since - (_MERGED_WITHIN if merged else timedelta(0))
-        )
-        if merged:
-            query = query.where(chunks.c.ended_at >= wanted.received_since)
-    if wanted.received_until is not None:
-        query = query.where(chunks.c.received_at <= wanted.received_until)
+        asked |= {
+            "received_since": wanted.received_since,
+            "received_day_before": wanted.received_since - _MERGED_WITHIN,
+        }
+    asked |= {
+        name: value for name in ("received_until", "since", "until") if (value := getattr(wanted, name)) is not None
+    }
+    if at is not None:
+        found += _STRADDLING
+        asked |= {"at": at.at, "id": at.id, "day_before": at.at - _MERGED_WITHIN}
+    return (await conn.execute(text(found), asked)).all()
+
+
+def _conditions(wanted: Filter) -> tuple[str, str]:
+    """What chunks that are not merged have to satisfy, and merged ones."""
+    alike = ""
+    if wanted.processes is not None:
+        alike += " and processes && cast(:processes as text[])"
     if wanted.since is not None:
-        query = query.where(chunks.c.last_at >= wanted.since)
+        alike += " and last_at >= :since"
     if wanted.until is not None:
-        query = query.where(chunks.c.first_at < wanted.until)
-    return query
-
-
-def _of_apps(app_ids: Collection[int], part: Any, *, straddles: bool = False) -> Select[Any]:
-    """The rows that `part` gives for each of the apps."""
-    return (
-        select(*(part.c[column.name] for column in _COLUMNS), literal(straddles).label("straddles"))
-        .select_from(apps)
-        .join(part, true())
-        .where(apps.c.id == any_(literal(list(app_ids), ARRAY(Integer))))
-    )
-
-
-def _and_straddling(found: Select[Any], app_ids: Collection[int], at: Key | None) -> Select[Any] | CompoundSelect[Any]:
-    """The rows of `found`, and each app's merged chunk that begins at or before a place and ends there or behind it."""
-    if at is None:
-        return found
-    last_to_begin = (
-        select(*_COLUMNS)
-        .where(chunks.c.app_id == apps.c.id, _merged, _first <= tuple_(*place_of(at)))
-        .where(chunks.c.received_at.between(at.at - _MERGED_WITHIN, at.at))
-        .order_by(_first_at.desc(), _first_id.desc())
-        .limit(1)
-        .lateral("part")
-    )
-    end = tuple_(last_to_begin.c.ended_at, last_to_begin.c.last_id)
-    return union_all(found, _of_apps(app_ids, last_to_begin, straddles=True).where(end >= tuple_(*place_of(at))))
-
-
-def _end_at(part: Any) -> ColumnElement[datetime]:
-    return func.coalesce(part.ended_at, part.received_at)
-
-
-def _end_id(part: Any) -> ColumnElement[UUID]:
-    return func.coalesce(part.last_id, part.id)
+        alike += " and first_at < :until"
+    if wanted.received_until is not None:
+        alike += " and received_at <= :received_until"
+    if wanted.received_since is None:
+        return alike, alike
+    merged = " and received_at >= :received_day_before and ended_at >= :received_since"
+    return f"{alike} and received_at >= :received_since", alike + merged
 
 
 def _chunk(row: Any) -> Chunk:
     return Chunk(row.app_id, row.received_at, row.id, row.lines, row.size, row.body, row.parts)
+
+
+_COLUMNS = "app_id, received_at, id, ended_at, last_id, lines, size, body, parts"
+
+# Of each app as many as are wanted of all, of either sort, by an index each; and of those the first.
+_FOUND = f"""
+    (select part.*, false as straddles from unnest(cast(:apps as int[])) as asked (app) cross join lateral (
+        (select {_COLUMNS} from chunks where app_id = asked.app and not merged {{fresh}} order by {{along}} limit :limit)
+        union all
+        (select {_COLUMNS} from chunks where app_id = asked.app and merged {{merged}} order by {{along}} limit :limit)
+    ) as part order by {{order}} limit :limit)
+"""  # noqa: S608 - of fixed pieces
+
+_OWN = f"""
+    (select {_COLUMNS}, false as straddles from chunks
+    where app_id = any(:apps) and not merged and received_at = :at and id = :id limit :limit)
+"""  # noqa: S608 - of fixed pieces
+
+# Of each app the last merged chunk that begins at or before a place, if it ends there or behind it.
+_STRADDLING = f"""
+    union all
+    (select part.*, true from unnest(cast(:apps as int[])) as asked (app) cross join lateral (
+        select {_COLUMNS} from chunks
+        where app_id = asked.app and merged and received_at between :day_before and :at and (received_at, id) <= (:at, :id)
+        order by received_at desc, id desc limit 1
+    ) as part where (part.ended_at, part.last_id) >= (:at, :id))
+"""  # noqa: S608 - of fixed pieces

@@ -6,6 +6,7 @@ and processes say that it can hold what is wanted, and of a merged one only the 
 """
 
 import asyncio
+import heapq
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from service.store import apps, chunk_walk
 from service.store.apps import App
 from service.store.chunk_walk import Chunk, Filter
 from service.store.pages import Key, Page
-from service.store.parts import Part
+from service.store.parts import Part, PartKey
 
 # Chunks fetched at once: few for a page of one busy app, more where each holds a line or two, or nothing that is wanted.
 _FIRST_FETCH, _LARGEST_FETCH = 8, 128
@@ -38,6 +39,8 @@ _AROUND = timedelta(hours=1)
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 # Decompressing and reading more than this at once would keep other requests waiting, so it is done in a thread.
 _LARGE = 64 << 10
+# The parts of several apps' merged chunks come by turns; a merged chunk is half a MiB.
+_UNPACKED_AT_ONCE = 16
 # No chunk has as many lines.
 _ALL = 2**31
 
@@ -140,11 +143,11 @@ class _Span:
     since: Place | None
     until: Place | None
 
-    def has(self, part: Part) -> bool:
-        """Whether it has lines of `part`, perhaps."""
-        return (self.since is None or part.key >= (self.since.received_at, self.since.chunk_id)) and (
-            self.until is None or part.key <= (self.until.received_at, self.until.chunk_id)
-        )
+    @property
+    def parts(self) -> tuple[PartKey | None, PartKey | None]:
+        """The first and the last part in which there may be some of them."""
+        first = (self.since.received_at, self.since.chunk_id) if self.since else None
+        return first, (self.until.received_at, self.until.chunk_id) if self.until else None
 
     def holds(self, line: KeptLine) -> bool:
         """Whether `line` is one of them."""
@@ -211,20 +214,19 @@ def _lines(
     most: int,
     newest_first: bool,
 ) -> list[KeptLine]:
-    pieces: list[tuple[Part, Chunk, int]] = []
-    for chunk in found:
-        begin = 0
-        for part in chunk.parts:
-            if span.has(part):
-                pieces.append((part, chunk, begin))
-            begin += part.size
+    first, last = span.parts
+    each = [chunk.pieces(first, last, newest_first=newest_first) for chunk in found]
+    bodies: dict[UUID, bytes] = {}
     lines: list[KeptLine] = []
-    body, body_of = b"", None
-    for part, chunk, begin in sorted(pieces, key=lambda piece: piece[0].key, reverse=newest_first):
-        if chunk is not body_of:
+    for piece in heapq.merge(*each, key=lambda piece: piece.part.key, reverse=newest_first):
+        part, chunk = piece.part, piece.chunk
+        body = bodies.get(chunk.id)
+        if body is None:
             body = zstandard.ZstdDecompressor().decompress(chunk.body, max_output_size=chunk.size)
-            body_of = chunk
-        of_part = _lines_of(part, body[begin : begin + part.size], known[chunk.app_id])
+            if len(bodies) == _UNPACKED_AT_ONCE:
+                bodies.clear()
+            bodies[chunk.id] = body
+        of_part = _lines_of(part, body[piece.begin : piece.begin + part.size], known[chunk.app_id])
         for line in reversed(of_part) if newest_first else of_part:
             if span.holds(line) and keep(line):
                 lines.append(line)

@@ -22,7 +22,7 @@ from sqlalchemy import and_, delete, false, func, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.log import log
-from service.store.parts import Part, pack, parts_of
+from service.store.parts import Part, pack, unpack
 from service.store.tables import chunks, merging, pending, spools
 
 
@@ -31,11 +31,12 @@ class Sizes:
     """What is merged: chunks of up to `small` bytes, into chunks of about `target` bytes, before compression.
 
     A chunk is made once it is full, once there are `many` for it, or when its day is over. Measured on the benchmarks' lines,
-    bytes a line by target: 128 KiB 35.4, 256 KiB 34.7, 512 KiB 34.5; and whoever wants one line unpacks a whole chunk
-    (256 KiB: 0.2 ms). Three lines a minute fill a chunk in six hours; `many` merges them every two, and once more.
+    bytes a line on disk by target: 256 KiB 37.2, 512 KiB 35.8 (what fills no whole page of TOAST weighs less); but whoever
+    wants one line unpacks a whole chunk, 0.3 ms for 512 KiB. Three lines a minute come to 128 chunks in two hours; what is
+    made of them is small, and merged once more.
     """
 
-    target: int = 256 << 10
+    target: int = 512 << 10
     small: int = 128 << 10
     many: int = 128
 
@@ -47,10 +48,10 @@ SETTLED_AFTER = timedelta(minutes=1)
 _TRANSACTION_BYTES = 8 << 20
 _TRANSACTION_CHUNKS = 5_000
 
-# Level 9 with longer matches (5 bytes, not 4: logs repeat whole fields) and a deeper search: 35.4 bytes a line instead of
-# 37.4 at 3.3 µs; level 15 would make it 33.9 at 25 µs.
+# Level 9 with a deeper search: a line of 227 bytes becomes 34.5 instead of 35.6, at 4 µs instead of 2.6; level 15 would make it
+# 33.7, at 9.
 _COMPRESSION = zstandard.ZstdCompressionParameters.from_level(
-    9, source_size=SIZES.target, min_match=5, search_log=6, write_content_size=1
+    9, source_size=SIZES.target, search_log=6, write_content_size=1
 )
 
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -96,6 +97,7 @@ def plan(candidates: Sequence[Candidate], *, over: bool, sizes: Sizes = SIZES) -
     left_until = _BEGINNING
     for one in candidates:
         if one.received_at <= left_until:
+            left_until = max(left_until, one.ended_at)
             continue
         if one.size > sizes.small:
             groups.append(run)
@@ -118,7 +120,6 @@ async def due(conn: AsyncConnection, *, now: datetime, sizes: Sizes = SIZES) -> 
     asked = {
         "until": until,
         "today": _midnight(until),
-        "small": sizes.small,
         "target": sizes.target,
         "many": sizes.many,
     }
@@ -229,27 +230,26 @@ def _joined(rows: Sequence[Any]) -> dict[str, Any]:
     pieces: list[tuple[Part, bytes]] = []
     for row in rows:
         body = zstandard.ZstdDecompressor().decompress(row.body, max_output_size=row.size)
-        at = 0
-        for part in parts_of(row.received_at, row.id, row.lines, row.size, row.parts):
-            pieces.append((part, body[at : at + part.size]))
-            at += part.size
-        if not len(body) == at == row.size:
-            raise ValueError(f"chunk {row.id} has {len(body)} bytes, its parts {at}; expected {row.size}")
+        own = Part(row.received_at, row.id, row.lines, row.size)
+        parts = list(unpack(row.parts)) if row.merged else [(own, 0)]
+        if len(body) != row.size or row.size != sum(part.size for part, _ in parts):
+            raise ValueError(f"chunk {row.id} has {len(body)} bytes, its parts have others; expected {row.size}")
+        pieces += [(part, body[begin : begin + part.size]) for part, begin in parts]
     pieces.sort(key=lambda piece: piece[0].key)
-    parts = [part for part, _ in pieces]
     body = b"".join(piece for _, piece in pieces)
+    first, last = pieces[0][0], pieces[-1][0]
     return {
-        "received_at": parts[0].received_at,
-        "id": parts[0].id,
-        "ended_at": parts[-1].received_at,
-        "last_id": parts[-1].id,
+        "received_at": first.received_at,
+        "id": first.id,
+        "ended_at": last.received_at,
+        "last_id": last.id,
         "first_at": min(row.first_at for row in rows),
         "last_at": max(row.last_at for row in rows),
         "lines": sum(row.lines for row in rows),
         "processes": sorted({process for row in rows for process in row.processes}),
         "size": len(body),
         "body": zstandard.ZstdCompressor(compression_params=_COMPRESSION).compress(body),
-        "parts": pack(parts),
+        "parts": pack([part for part, _ in pieces]),
     }
 
 
@@ -263,11 +263,12 @@ _NOTE = text("""
     on conflict do nothing
 """)
 
-# What is left of a day that is over is merged however little it is; a lone chunk is found once, and passed by.
+# Apps of which so much came that there may be something to merge; large chunks count too, for they are to be passed by: else
+# each pass would count them anew. What is left of a day that is over is looked at once, however little it is.
 _DUE = text("""
     select merging.app_id from merging cross join lateral (
         select count(*) as chunks, sum(size) as bytes, min(received_at) as oldest from chunks
-        where app_id = merging.app_id and not merged and size <= :small
+        where app_id = merging.app_id and not merged
             and received_at >= merging.merged_until and received_at < :until
     ) as fresh
     where chunks >= :many or bytes >= :target or oldest < :today

@@ -1,9 +1,9 @@
 """Bytes on disk of one line: everything that drainwatch keeps of it, beside one row a line with one index (app, ts).
 
 Two apps are measured: one of bodies of 100 lines, and a quiet one of 3, each body a commit of its own. As in a day's work
-commits, merging and autovacuum (here: `vacuum` after each round) take turns, and what has not been merged yet counts
-as it is. Counted is every relation with its indexes, its TOAST table and its dead rows. `before` is a round's chunks when
-none of them is merged. Run as `python tests/bench/space.py [LINES]`.
+commits, merging and autovacuum take turns (here: `vacuum` after each round), and what has not been merged yet counts
+as it is. Counted is every relation with its indexes, its TOAST table and its dead rows. Run as
+`python tests/bench/space.py [LINES]`, the number of lines of the quiet app; the other has three times as many.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from service.store.frames import FrameKey
 
 APP = Origin("bench-prod", "production")
 READING = reading_of(read_settings({}))
-ROUNDS = 10
-# How many times the row table's space is to be saved, by lines a body.
-GOALS = {100: 6, 3: 3}
+# Lines a body; bodies that come until they are merged (12 or 128 fill or make a chunk) and the dead ones vacuumed (autovacuum
+# begins with 50); how many times as many lines as asked for; how many times the row table's space is the goal.
+APPS = ((100, 60, 3, 6), (3, 180, 1, 3))
 _SIZES = """
     select coalesce(pg_partition_root(oid), oid)::regclass::text as name, sum(pg_relation_size(oid)) as heap,
         sum(pg_indexes_size(oid)) as indexes, sum(pg_total_relation_size(oid)) as total
@@ -45,22 +45,22 @@ _SIZES = """
 
 async def main(number: int) -> None:
     """Prints bytes a line by table, and the ratios."""
-    messages = list(lines(number))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         home.chmod(0o755)
         postgres = EmbeddedPostgres(home, settings={"fsync": "off", "synchronous_commit": "off"})
         url = await postgres.start()
         try:
-            for per_body in GOALS:
+            for per_body, a_round, times, goal in APPS:
                 await schema.migrate(url)
-                await _measure(url, messages, per_body)
+                messages = list(lines(number * times))
+                _print(await _measure(url, messages, per_body, a_round), len(messages), per_body, goal)
                 await schema.migrate(url, to="base")
         finally:
             await postgres.stop()
 
 
-async def _measure(url: str, messages: Sequence[bytes], per_body: int) -> None:
+async def _measure(url: str, messages: Sequence[bytes], per_body: int, a_round: int) -> list[asyncpg.Record]:
     db = Database.open(url)
     conn = await db.asyncpg()
     try:
@@ -70,18 +70,15 @@ async def _measure(url: str, messages: Sequence[bytes], per_body: int) -> None:
         async with db.read() as reading:
             (drain,) = await drain_rows.find(reading, APP.app)
         waiting = bodies(list(messages), per_body)
-        each = -(-len(waiting) // ROUNDS)
-        for at in range(0, len(waiting), each):
-            await _keep(conn, drain, waiting[at : at + each])
-            if at == 0:
-                await conn.execute("vacuum chunks")
-                before = (await _sizes(conn))["chunks"]["total"] / min(each * per_body, len(messages))
+        for at in range(0, len(waiting), a_round):
+            await _keep(conn, drain, waiting[at : at + a_round])
             await conn.execute("delete from pending")  # folded
             await _merge(db, drain.app_id)
             await conn.execute("vacuum chunks")
         await _copy(conn, messages)
-        _print(await _sizes(conn), before, len(messages), per_body)
+        sizes = await conn.fetch(_SIZES)
         await conn.execute("drop table rows")
+        return sizes
     finally:
         await conn.close()
         await db.close()
@@ -110,20 +107,17 @@ async def _copy(conn: "asyncpg.Connection[asyncpg.Record]", messages: Sequence[b
     await conn.execute("vacuum rows")
 
 
-async def _sizes(conn: "asyncpg.Connection[asyncpg.Record]") -> dict[str, asyncpg.Record]:
-    return {row["name"]: row for row in await conn.fetch(_SIZES)}
-
-
-def _print(sizes: dict[str, asyncpg.Record], before: float, number: int, per_body: int) -> None:
-    print(f"{number:,} lines, {per_body} a body; bytes a line      heap   toast  indexes   total")
-    for name, row in sizes.items():
-        heap, indexes, total = (float(row[column]) / number for column in ("heap", "indexes", "total"))
-        print(f"  {name:<40} {heap:9.1f} {total - heap - indexes:7.1f} {indexes:8.1f} {total:7.1f}")
-    print(f"  {'chunks before they are merged':<40} {'':26}{float(before):7.1f}")
-    rows = float(sizes["rows"]["total"]) / number
-    kept = sum(float(row["total"]) for name, row in sizes.items() if name != "rows") / number
-    print(f"  kept {kept:.1f} bytes a line, rows {rows:.1f}: ratio 1/{rows / kept:.2f}, goal 1/{GOALS[per_body]}")
+def _print(sizes: Sequence[asyncpg.Record], number: int, per_body: int, goal: int) -> None:
+    print(f"{number:,} lines, {per_body} a body; bytes a line:     heap  TOAST indexes  total")
+    each = {row["name"]: [float(row[column]) / number for column in ("heap", "indexes", "total")] for row in sizes}
+    for name, (heap, indexes, total) in each.items():
+        print(f"{name:>40} {heap:7.1f} {total - heap - indexes:6.1f} {indexes:7.1f} {total:6.1f}")
+    rows = each.pop("rows")[-1]
+    kept = sum(total for *_, total in each.values())
+    print(
+        f"space, {per_body} lines a body: {kept:.1f} bytes a line; rows: {rows:.1f}; 1/{rows / kept:.2f} (goal 1/{goal})"
+    )
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 60_000))
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 120_000))

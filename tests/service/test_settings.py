@@ -1,5 +1,6 @@
 """Settings: what the environment and drainwatch.toml give, and the one line that each mistake is answered with."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from parsers.event import Severity
 from parsers.kinds.named import EventTable, Flag
 from parsers.redact import QUERY_NAMES
 from service.errors import SettingError
-from service.settings import AppSettings, Settings, read_settings
+from service.settings import AppSettings, RetentionSettings, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,8 @@ def test_the_environment_says_it_all() -> None:
             "DRAINWATCH_ADMISSION": "128 MiB",
             "DRAINWATCH_SPOOL": "/var/spool/drainwatch",
             "DRAINWATCH_SPOOL_MAX": "5 GB",
+            "DRAINWATCH_RETENTION_LINES": "36h",
+            "DRAINWATCH_RETENTION_EVENTS": "365d",
             "DRAINWATCH_ADMIN_TOKEN": "open-sesame",
             "DRAINWATCH_LOG_LEVEL": "debug",
             "DRAINWATCH_URL": "https://elsewhere.example.com",
@@ -63,6 +66,7 @@ def test_the_environment_says_it_all() -> None:
     assert settings.server.public_url == "https://logs.example.com"
     assert (settings.ingest.max_body, settings.ingest.admission_bytes) == (1_000_000, 128 * 1024 * 1024)
     assert (settings.ingest.spool, settings.ingest.spool_bytes) == (Path("/var/spool/drainwatch"), 5 * 10**9)
+    assert settings.retention == RetentionSettings(lines=timedelta(hours=36), events=timedelta(days=365))
     assert (settings.admin_token, settings.log_level) == ("open-sesame", "debug")
 
 
@@ -116,6 +120,7 @@ def test_what_is_masked_before_the_write(
 EXAMPLE = """
 watched_paths = ["/api/system/status"]
 max_body = "2 MiB"
+retention_lines = "3d"
 port = 9000
 redact = ["credentials", "fwd"]
 
@@ -185,6 +190,7 @@ def test_rules_are_handed_on_with_the_file_they_stand_in() -> None:
 def test_the_environment_wins_over_the_file() -> None:
     assert settings_of(EXAMPLE).server.port == 9000
     assert settings_of(EXAMPLE).ingest.max_body == 2 << 20
+    assert settings_of(EXAMPLE).retention == RetentionSettings(lines=timedelta(days=3), events=timedelta(days=90))
     assert settings_of(EXAMPLE).ingest.redaction.fwd
     assert settings_of(EXAMPLE, PORT="5000", DRAINWATCH_REDACT="off").server.port == 5000
     assert not settings_of(EXAMPLE, DRAINWATCH_REDACT="off").ingest.redaction.fwd

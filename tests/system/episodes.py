@@ -56,7 +56,7 @@ async def found(served: Service) -> list[Found]:
 async def tell(url: str, secret: str, episode: Sequence[bytes]) -> None:
     """Posts an episode frame by frame, each until it is taken, and slowly enough for a kill to come in between."""
     # Now and then an answer is lost on its way, so that a frame comes twice.
-    node = Node(url, app=ORIGIN.app, secret=secret, habits=Habits(answers_lost=0.05))
+    node = Node(url, app=ORIGIN.app, secret=secret, habits=Habits(answers_lost=0.05, delay_most_s=0.3))
     try:
         for number, body in enumerate(episode):
             frame_id = frame_id_of(ORIGIN.app, number, body)

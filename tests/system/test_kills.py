@@ -21,8 +21,8 @@ from service.cli.logplex import Habits, fleet
 from soak import KILLS, SOAK
 
 LINES_PER_SECOND = 800
-# Now and then an answer is lost on its way, so that frames come twice.
-HABITS = Habits(answers_lost=0.02)
+# Now and then an answer is lost on its way, so that frames come twice; and nobody waits long for who has just been started.
+HABITS = Habits(answers_lost=0.02, delay_most_s=0.3)
 
 Kill = Callable[[], Coroutine[Any, Any, None]]
 

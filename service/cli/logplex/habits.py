@@ -13,8 +13,8 @@ class Habits:
 
     `answers_lost`: the request arrives, its answer does not. `late`: the request arrives `late_s` after it was sent; where
     that is later than `answer_s`, its own repeat may overtake it. `skew`: by process (`router`, `web.1`), how much its
-    clock is ahead. `shield`: as log-shuttle posts in a Shield Private Space. `connect_for_s`: connecting is given up after
-    this time, which Logplex never does (None).
+    clock is ahead. `shield`: as log-shuttle posts in a Shield Private Space. Logplex waits up to 5.11 s between two attempts to
+    connect, and never gives up: `delay_most_s` bounds the wait, `connect_for_s` the attempts.
     """
 
     answers_lost: float = 0.0
@@ -24,4 +24,5 @@ class Habits:
     shield: bool = False
     answer_s: float = ANSWER_SECONDS
     connect_s: float = CONNECT_SECONDS
+    delay_most_s: float = 5.11
     connect_for_s: float | None = None

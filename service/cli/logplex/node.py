@@ -38,7 +38,8 @@ Ended = Callable[[Sequence[Piece], bool], None]
 class Node:
     """A node that posts to `url`, which ends in `/drain` and has no credentials in it.
 
-    `ended` is called with each frame whose fate is known. `chance` makes what happens at random happen the same again.
+    `ended` is called with each frame whose fate is known. `chance` makes what happens at random happen the same again;
+    `clock` tells how long ago the last success was, in seconds.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Node:
         habits: Habits | None = None,
         ended: Ended | None = None,
         chance: random.Random | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._chance = chance or random.Random()  # noqa: S311
+        self._clock = clock
         token = drain_token or f"d.{uuid4()}"
         self._target = Target.of(url, app=app, secret=secret, drain_token=token)
         self._url = url
@@ -62,7 +65,7 @@ class Node:
         self._losses = Losses()
         self._connection: Connection | None = None
         self._attempt = 0
-        self._succeeded_at = monotonic()
+        self._succeeded_at = self._clock()
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -120,13 +123,13 @@ class Node:
             result = (shuttle_verdict if self._habits.shield else verdict)(status)
             if result is Verdict.TAKEN:
                 self._losses.announced(notice)
-                self._succeeded_at = monotonic()
+                self._succeeded_at = self._clock()
                 self._buffer.succeeded(self._succeeded_at)
                 break
             if result is Verdict.DROPPED:
                 break
             self._disconnect()
-            self._lose(self._buffer.failed(monotonic()))
+            self._lose(self._buffer.failed(self._clock()))
         self._finish(pieces, taken=result is Verdict.TAKEN)
         return result is Verdict.TAKEN
 
@@ -168,17 +171,17 @@ class Node:
     async def _connected(self) -> Connection:
         """The connection, made where there is none, for as long as it takes."""
         idle_s = IDLE_SECONDS + IDLE_SPREAD_SECONDS * self._chance.random()
-        if self._connection and monotonic() - self._succeeded_at > idle_s:
+        if self._connection and self._clock() - self._succeeded_at > idle_s:
             self._disconnect()
             self._buffer.idle()
         began = monotonic()
         while self._connection is None:
             self._attempt += 1
-            await asyncio.sleep(delay_s(self._attempt, self._chance.random()))
+            await asyncio.sleep(min(delay_s(self._attempt, self._chance.random()), self._habits.delay_most_s))
             try:
                 self._connection = await Connection.open(self._target, limit_s=self._habits.connect_s)
             except OSError as error:
-                self._lose(self._buffer.failed(monotonic()))
+                self._lose(self._buffer.failed(self._clock()))
                 limit = self._habits.connect_for_s
                 if limit is not None and monotonic() - began > limit:
                     raise DrainwatchError(

@@ -111,6 +111,14 @@ async def test_only_of_the_app_and_the_environment(ask: Asking) -> None:
         assert [one["requests"] for one in await asked(ask, **params)] == requests
 
 
+async def test_equal_minutes_of_two_apps_count_twice_also_while_they_are_on_their_way(ask: Asking) -> None:
+    for app in (APP, "other"):
+        await keep(ask.db, app, request(1))
+    assert [one["requests"] for one in await asked(ask)] == [2]
+    await fold(ask)
+    assert [one["requests"] for one in await asked(ask)] == [2]
+
+
 @pytest.mark.parametrize("bucket", ["0m", "30s", "90s", "31d", "5", "five minutes", "-5m", "999999999d"])
 async def test_a_bucket_is_whole_minutes(ask: Asking, bucket: str) -> None:
     answer = await ask("GET", "/v1/traffic", params={"bucket": bucket})

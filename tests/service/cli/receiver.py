@@ -59,7 +59,7 @@ async def receiver(answers: Sequence[Said] = ()) -> AsyncIterator[Receiver]:
                 if isinstance(said, int):
                     said = b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % said
                 writer.write(said or b"")
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

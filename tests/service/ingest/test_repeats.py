@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 import zstandard
@@ -14,7 +14,9 @@ from keeping import READING, drain_of
 from parsers.frame import read_frame, read_lines
 from parsers.line import Origin
 from service.errors import StoreAway
+from service.ingest.commit import commit
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.store import partitions
 from service.store.database import Database
 from service.store.drains import DrainCredentials
 from service.store.frames import FrameKey
@@ -73,6 +75,23 @@ async def test_a_first_try_with_an_l10_line_is_stored_whole_and_later_ones_add_t
     async with db.read() as conn:
         codes = list(await conn.execute(text("select code, place from events order by received_at, id")))
     assert [tuple(row) for row in codes] == [("L10", 0), ("L10", 0)]
+
+
+async def test_what_a_spool_brings_after_days_is_a_repeat_of_what_was_kept_before_it_came(db: Database) -> None:
+    drain, now = await drain_of(db, APP), datetime.now(UTC)
+    await keep_all(GroupCommit(db), sent(drain, "a"))
+    async with db.begin() as conn:
+        await partitions.ensure(conn, now - timedelta(hours=30))
+    async with db.begin() as conn:  # as if that had been so long ago
+        age = "received_at = received_at - interval '30 hours', day = day - 2"
+        await conn.execute(text(f"update frames set {age}"))
+    conn = await db.asyncpg()
+    for name, hours in (("a", 29), ("b", 29), ("b", 1)):
+        late = sent(drain, name)
+        late.received_at = now - timedelta(hours=hours)
+        await commit(conn, [late], careful=False, late=True)
+    await conn.close()
+    assert await kept(db) == {"frame a": 1, "frame b": 1}
 
 
 async def test_two_processes_with_the_same_frames_in_other_orders_store_each_once(db: Database) -> None:

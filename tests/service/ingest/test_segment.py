@@ -1,5 +1,6 @@
 """One file of the spool: what is read of it, whatever has happened to it."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,6 +95,15 @@ def test_a_record_inside_what_an_app_has_logged_is_none(tmp_path: Path, segment:
     other.append([pack(record(5))])
     segment.append([pack(record(1, body=other.path.read_bytes() * 3)), pack(record(2))])
     data = segment.path.read_bytes()
+    segment = left_by(segment, data[:20] + bytes([data[20] ^ 1]) + data[21:])
+    assert [one.key.digest.int for one in segment.read(most=ALL).records] == [2]
+
+
+def test_even_the_files_own_mark_inside_a_damaged_record_hides_nothing_behind_it(segment: Segment) -> None:
+    mark = bytes.fromhex(segment.path.stem.rpartition("-")[2])
+    segment.append([pack(record(1, body=os.urandom(500) + mark + os.urandom(500))), pack(record(2))])
+    data = segment.path.read_bytes()
+    assert data.count(mark) == 3
     segment = left_by(segment, data[:20] + bytes([data[20] ^ 1]) + data[21:])
     assert [one.key.digest.int for one in segment.read(most=ALL).records] == [2]
 

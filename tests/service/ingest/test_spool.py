@@ -46,7 +46,7 @@ async def test_frames_that_wait_together_are_synced_together(spool: Spool, monke
     synced, sync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: (synced.append(file), sync(file)))
     await append_all(spool, *range(1, 100))
-    assert len(synced) <= 2
+    assert 1 <= len(synced) <= 2
     assert spool.frames == 100
 
 
@@ -126,8 +126,10 @@ async def test_a_write_that_fails_is_told_and_what_was_written_before_is_kept(sp
             await spool.append(record(3, body=os.urandom(4000)))
         with pytest.raises(SpoolFull):
             await spool.append(record(3, body=os.urandom(4000)))
-    assert len(names(spool)) == 1
+    [name] = names(spool)
+    assert (spool.folder / name).stat().st_size == spool.bytes
     await append_all(spool, 4)
+    assert len(names(spool)) == 2  # a file that something went wrong with is not trusted with more
     assert await drained(spool) == [record(1), record(2), record(4)]
 
 

@@ -142,6 +142,30 @@ async def test_a_connection_that_the_server_has_closed_costs_a_try() -> None:
     assert (sender.tally.repeats, here.connections) == (1, 2)
 
 
+async def test_a_connection_that_was_idle_for_three_minutes_is_made_anew_and_costs_no_try() -> None:
+    now = [0.0]
+    async with receiver() as here:
+        sender = Node(here.url, app="shop", secret="s", clock=lambda: now[0])
+        for at in (0, 140, 300):
+            now[0] = at
+            await sender.post([LINE])
+
+    assert (here.connections, sender.tally.repeats) == (2, 0)
+
+
+async def test_five_minutes_after_the_last_success_only_ten_messages_are_left() -> None:
+    now = [0.0]
+    async with receiver([204, 503, 503, 503, 503]) as here:
+        sender = Node(here.url, app="shop", secret="s", clock=lambda: now[0])
+        for piece in lines(*range(100)):
+            sender.put(piece)
+        for at in (0, 100, 301):
+            now[0] = at
+            await sender.post([LINE])
+
+    assert (sender.waiting, sender.tally.lost_messages) == (10, 90 + 1)
+
+
 async def test_a_service_that_is_not_there_costs_no_try_and_what_gathers_goes_out_later() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
