@@ -39,7 +39,7 @@ def decide(route: Route, notification: Notification, *, told: bool) -> Decision:
     wants_openings = route.types is None or not OPENINGS.isdisjoint(route.types)
     if notification.type == RESOLVED and wants_openings:
         return Decision(told, "the opening was told there" if told else "the opening was not told there")
-    holds = _filter(route.match)(incident_as_event(notification.incident))
+    holds = any(_filter(route.match)(incident_as_event(one)) for one in notification.all_incidents)
     return Decision(holds, f'its filter "{route.match}" {"holds" if holds else "does not hold"}')
 
 
