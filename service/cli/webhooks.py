@@ -1,5 +1,6 @@
-"""webhook add, list, test, rotate, remove, deliveries: where incidents are told."""
+"""webhook add, list, test, rotate, disable, enable, remove, deliveries, redeliver: where incidents are told."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -12,12 +13,34 @@ WebhookId = Annotated[
     int, typer.Argument(metavar="ID", help="The webhook's number, as `webhook list` shows it.", min=1)
 ]
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
 
 @app.command("add")
 def add_webhook(
     url: Annotated[str, typer.Argument(metavar="URL", help="Where to POST.")],
-    format: Annotated[str, typer.Option(help="The body's format.")] = "standard",
+    format: Annotated[
+        str, typer.Option(help="standard, slack, pagerduty, discord, teams or apprise.", show_default=True)
+    ] = "standard",
     match: Annotated[str, typer.Option(help='Only incidents that match, as in "severity>=error app:shop-*".')] = "",
+    min_severity: Annotated[str | None, typer.Option(metavar="SEVERITY", help="Nothing below it.")] = None,
+    type: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE", help="Only this, as in incident.opened; may be repeated.")
+    ] = None,
+    escalations: Annotated[
+        bool, typer.Option("--escalations/--no-escalations", help="What nobody acknowledged in time.")
+    ] = True,
+    repeat: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Remind while nobody acknowledges, as in 30m or 2h.")
+    ] = None,
+    quiet: Annotated[
+        str | None,
+        typer.Option(metavar="HOURS", help='Only what is critical then, as in "22:00-07:00 Europe/Berlin".'),
+    ] = None,
+    routing_key: Annotated[
+        str | None,
+        typer.Option(envvar="ROUTING_KEY", help="PagerDuty's integration key.", show_envvar=True),
+    ] = None,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Allow private and loopback addresses.")
     ] = False,
@@ -26,7 +49,18 @@ def add_webhook(
     """Add a webhook and print the secret that it is signed with."""
     from service.cli import client
 
-    body = {"url": url, "format": format, "match": match, "allow_private": allow_private}
+    body = {
+        "url": url,
+        "format": format,
+        "match": match,
+        "min_severity": min_severity,
+        "types": type or None,
+        "escalations": escalations,
+        "repeat_s": _seconds(repeat),
+        "quiet_hours": quiet,
+        "routing_key": routing_key,
+        "allow_private": allow_private,
+    }
     _show_secret(client.ask("POST", "/v1/webhooks", body=body), json, "is added")
 
 
@@ -39,23 +73,14 @@ def list_webhooks(json: Json = False) -> None:
     if json:
         show.as_json(found)
         return
-    rows = [
-        (
-            str(one["id"]),
-            one["format"],
-            one["url"],
-            one["match"] or "all",
-            "enabled" if one["enabled"] else f"disabled: {one['disabled_reason']}",
-        )
-        for one in found["items"]
-    ]
+    rows = [(str(one["id"]), one["format"], one["url"], _wanted(one), _state(one)) for one in found["items"]]
     empty = "no webhooks yet: `drainwatch webhook add URL` adds one"
-    show.table(("id", "format", "url", "match", "state"), rows, empty=empty)
+    show.table(("id", "format", "url", "told of", "state"), rows, empty=empty)
 
 
 @app.command("test")
 def try_webhook(id: WebhookId, json: Json = False) -> None:
-    """Send a made-up incident, marked as a test."""
+    """Send an incident of the past (or a made-up one), marked as a test."""
     from service.cli import client, show
 
     sent = client.ask("POST", f"/v1/webhooks/{id}/test")
@@ -72,6 +97,18 @@ def rotate_webhook(id: WebhookId, json: Json = False) -> None:
 
     answer = client.ask("POST", f"/v1/webhooks/{id}/rotate")
     _show_secret(answer, json, "has a new secret, and the old one signs beside it for 24 h")
+
+
+@app.command("disable")
+def disable_webhook(id: WebhookId, json: Json = False) -> None:
+    """Tell a webhook nothing until it is enabled; what it is owed is not sent."""
+    _change(id, enabled=False, json=json)
+
+
+@app.command("enable")
+def enable_webhook(id: WebhookId, json: Json = False) -> None:
+    """Tell a webhook again of what comes about from now on."""
+    _change(id, enabled=True, json=json)
 
 
 @app.command("remove")
@@ -108,6 +145,61 @@ def list_deliveries(id: WebhookId, limit: Limit = 20, json: Json = False) -> Non
     ]
     columns = ("time", "type", "status", "tries", "last answer", "webhook-id")
     show.table(columns, rows, empty="nothing was sent there yet")
+
+
+@app.command("redeliver")
+def redeliver(
+    id: Annotated[str, typer.Argument(metavar="WEBHOOK-ID", help="As `webhook deliveries` shows it.")],
+    json: Json = False,
+) -> None:
+    """Send a delivery that is delivered or dead again, under the same webhook-id."""
+    from urllib.parse import quote
+
+    from service.cli import client, show
+
+    queued = client.ask("POST", f"/v1/deliveries/{quote(id, safe='')}/redeliver")
+    if json:
+        show.as_json(queued)
+    else:
+        show.note(f"{queued['type']} is on its way again as {queued['webhook_id']}")
+
+
+def _change(id: int, *, enabled: bool, json: bool) -> None:
+    from service.cli import client, show
+
+    changed = client.ask("PATCH", f"/v1/webhooks/{id}", body={"enabled": enabled})
+    if json:
+        show.as_json(changed)
+    else:
+        show.note(f"webhook {id} to {changed['url']} is {_state(changed)}")
+
+
+def _seconds(text: str | None) -> int | None:
+    """`30m` → 1800."""
+    if text is None:
+        return None
+    found = re.fullmatch("([0-9]{1,6})([smhd])", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no time; expected one as in 30m or 2h", param_hint="--repeat")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _wanted(webhook: Any) -> str:
+    parts = [
+        webhook["match"],
+        f"from {webhook['min_severity']} on" if webhook["min_severity"] else "",
+        ", ".join(webhook["types"] or ()),
+        "" if webhook["escalations"] else "no escalations",
+        f"reminded every {webhook['repeat_s']} s" if webhook["repeat_s"] else "",
+        f"quiet {webhook['quiet_hours']}" if webhook["quiet_hours"] else "",
+    ]
+    return "; ".join(part for part in parts if part) or "all"
+
+
+def _state(webhook: Any) -> str:
+    if not webhook["enabled"]:
+        return f"disabled: {webhook['disabled_reason']}"
+    return f"failing since {webhook['failing_since']}" if webhook["failing_since"] else "enabled"
 
 
 def _outcome(attempts: list[dict[str, Any]]) -> str:

@@ -3,16 +3,19 @@
 A secret is shown when it is made and never again, and the URL only as far as its host: what follows is often a secret too.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from parsers.event import Severity
 from parsers.filters import FilterError, parse_filter
 from service.errors import Refused
+from service.notify import apprise_way, quiet
 from service.notify.addresses import check_url, shown_url
 from service.notify.backoff import GIVE_UP_AFTER
-from service.notify.example import example
+from service.notify.example import past_or_example
 from service.notify.formats import FORMATS
 from service.notify.notification import TEST, TYPES
 from service.notify.signature import OVERLAP, new_secret
@@ -25,14 +28,18 @@ from service.store.ids import new_id
 from service.store.pages import Key, Page
 
 _URL_LENGTH = 2048
+_ROUTING_KEY = re.compile("[!-~]{1,100}")
+# Who is reminded more often than this learns to look away; after a week nobody waits for it.
+LEAST_REPEAT_S, MOST_REPEAT_S = 60, 7 * 86_400
 _REASON_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint as people see it. `url` shows its host, and `/…` for what follows; `match` is filter text ("" for all),
-    `types` None for all; `disabled_reason` is None while it is enabled; a secret before the present one signs until
-    `previous_until` (None: there is none)."""
+    `types` None for all, `min_severity` None for any; it is reminded each `repeat_s` seconds (None: never) and left alone in
+    `quiet_hours` (`22:00-07:00 Europe/Berlin`); `disabled_reason` is None while it is enabled, `failing_since` is None unless
+    every attempt since then has failed; a secret before the present one signs until `previous_until` (None: there is none)."""
 
     id: int
     url: str
@@ -40,7 +47,12 @@ class Endpoint:
     match: str
     types: tuple[str, ...] | None
     allow_private: bool
+    min_severity: Severity | None
+    escalations: bool
+    repeat_s: int | None
+    quiet_hours: str | None
     disabled_reason: str | None
+    failing_since: datetime | None
     previous_until: datetime | None
     created_at: datetime
 
@@ -66,6 +78,11 @@ async def add(
     match: str = "",
     types: Sequence[str] | None = None,
     allow_private: bool = False,
+    routing_key: str | None = None,
+    min_severity: Severity | None = None,
+    escalations: bool = True,
+    repeat_s: int | None = None,
+    quiet_hours: str | None = None,
 ) -> NewSecret:
     """A new endpoint, told of what comes about from now on. Raises Refused (400) for a value that cannot be."""
     if len(url) > _URL_LENGTH:
@@ -75,9 +92,15 @@ async def add(
             parameter="url",
             expected=f"at most {_URL_LENGTH} characters",
         )
-    check_url(url, allow_private=allow_private)
     _check_word("format", format, tuple(FORMATS))
+    if format == "apprise" and apprise_way.is_own_url(url):
+        apprise_way.check_own_url(url, allow_private=allow_private)
+    else:
+        check_url(url, allow_private=allow_private)
     _check_match(match)
+    _check_routing_key(format, routing_key)
+    _check_repeat(repeat_s)
+    _check_quiet_hours(quiet_hours)
     for wanted in types or ():
         _check_word("types", wanted, TYPES)
     if types is not None and not types:
@@ -90,7 +113,18 @@ async def add(
     secret = new_secret()
     async with db.begin() as conn:
         added = await store.add(
-            conn, url=url, secret=secret, format=format, match=match, types=types, allow_private=allow_private
+            conn,
+            url=url,
+            secret=secret,
+            format=format,
+            match=match,
+            types=types,
+            allow_private=allow_private,
+            routing_key=routing_key,
+            min_severity=min_severity,
+            escalations=escalations,
+            repeat_s=repeat_s,
+            quiet_hours=quiet_hours,
         )
     return NewSecret(_endpoint(added), secret)
 
@@ -108,7 +142,8 @@ async def one(db: Database, endpoint_id: int) -> Endpoint:
 
 
 async def test(db: Database, endpoint_id: int, *, public_url: str) -> Delivery:
-    """Queues a made-up incident for the endpoint, marked as a test, through the same format and the same client as all others.
+    """Queues an incident of the past (a made-up one where there is none) for the endpoint, marked as a test, through the same
+    format and the same client as all others.
 
     Raises Refused: 404 where there is no such endpoint, 409 where it is disabled.
     """
@@ -120,12 +155,13 @@ async def test(db: Database, endpoint_id: int, *, public_url: str) -> Delivery:
             )
         now = await clocks.now(conn)
         id = new_id()
+        notification = await past_or_example(conn, row, public_url=public_url, now=now)
         await deliveries.enqueue(
             conn,
             id=id,
             endpoint_id=endpoint_id,
             type=TEST,
-            payload=FORMATS[row.format](example(now, public_url)),
+            payload=FORMATS[row.format](notification),
             now=now,
             give_up_at=now + GIVE_UP_AFTER,
         )
@@ -208,6 +244,39 @@ def _check_word(parameter: str, value: str, known: Sequence[str]) -> None:
         )
 
 
+def _check_routing_key(format: str, routing_key: str | None) -> None:
+    if format == "pagerduty" and (routing_key is None or not _ROUTING_KEY.fullmatch(routing_key)):
+        expected = "the integration key of a PagerDuty service (Events API v2)"
+        said = "is missing" if not routing_key else "cannot be one"
+        raise Refused(400, f"routing_key {said}; expected {expected}", parameter="routing_key", expected=expected)
+    if format != "pagerduty" and routing_key is not None:
+        raise Refused(
+            400,
+            f'routing_key is for the format "pagerduty", and this is "{format}"; leave it out',
+            parameter="routing_key",
+            expected="none for this format",
+        )
+
+
+def _check_repeat(repeat_s: int | None) -> None:
+    if repeat_s is not None and not LEAST_REPEAT_S <= repeat_s <= MOST_REPEAT_S:
+        expected = f"{LEAST_REPEAT_S} to {MOST_REPEAT_S} seconds, or null for no reminders"
+        raise Refused(400, f"repeat_s is {repeat_s}; expected {expected}", parameter="repeat_s", expected=expected)
+
+
+def _check_quiet_hours(text: str | None) -> None:
+    try:
+        if text is not None:
+            quiet.parse_quiet_hours(text)
+    except ValueError as error:
+        raise Refused(
+            400,
+            f"quiet_hours is {text!r:.100}; expected {error}",
+            parameter="quiet_hours",
+            expected=str(error),
+        ) from error
+
+
 def _check_match(text: str) -> None:
     try:
         parse_filter(text)
@@ -241,7 +310,12 @@ def _endpoint(row: EndpointRow) -> Endpoint:
         match=row.match,
         types=row.types,
         allow_private=row.allow_private,
+        min_severity=row.min_severity,
+        escalations=row.escalations,
+        repeat_s=row.repeat_s,
+        quiet_hours=row.quiet_hours,
         disabled_reason=row.disabled_reason,
+        failing_since=row.failing_since,
         previous_until=row.previous_until if row.previous_secret is not None else None,
         created_at=row.created_at,
     )

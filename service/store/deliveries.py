@@ -63,8 +63,10 @@ async def enqueue(
     app_id: int | None = None,
     incident_id: UUID | None = None,
     number: int | None = None,
+    repeat: int = 0,
 ) -> bool:
-    """Adds a delivery, due now. False, and nothing added, where this endpoint is owed this transition already."""
+    """Adds a delivery, due now. False, and nothing added, where this endpoint is owed this transition already, or the
+    `repeat`-th reminder of it."""
     added = (
         insert(table)
         .values(
@@ -73,13 +75,14 @@ async def enqueue(
             app_id=app_id,
             incident_id=incident_id,
             number=number,
+            repeat=repeat,
             type=type,
             status="pending",
             payload=payload,
             due_at=now,
             give_up_at=give_up_at,
         )
-        .on_conflict_do_nothing(index_elements=["endpoint_id", "incident_id", "number"])
+        .on_conflict_do_nothing(index_elements=["endpoint_id", "incident_id", "number", "repeat"])
     )
     return (await conn.execute(added.returning(table.c.id))).first() is not None
 

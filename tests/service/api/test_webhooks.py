@@ -34,9 +34,48 @@ async def test_a_wrong_webhook_is_400_and_its_member_named(ask: Asking) -> None:
         ({"url": URL, "match": "code:"}, "match"),
         ({"url": URL, "match": "a\0b"}, "match"),
         ({"url": URL, "allow_private": "yes"}, "allow_private"),
+        ({"url": URL, "min_severity": "loud"}, "min_severity"),
+        ({"url": URL, "escalations": 1}, "escalations"),
+        ({"url": URL, "repeat_s": 5}, "repeat_s"),
+        ({"url": URL, "repeat_s": "30m"}, "repeat_s"),
+        ({"url": URL, "quiet_hours": "22-7"}, "quiet_hours"),
+        ({"url": URL, "format": "pagerduty"}, "routing_key"),
+        ({"url": URL, "routing_key": "x"}, "routing_key"),
     ):
         answer = await ask("POST", "/v1/webhooks", content=json.dumps(values), headers=JSON)
         assert (answer.status_code, answer.json()["parameter"]) == (400, parameter), (values, answer.text)
+
+
+async def test_all_that_an_endpoint_wants_is_shown_but_its_routing_key(ask: Asking) -> None:
+    wants = {
+        "format": "pagerduty",
+        "min_severity": "error",
+        "escalations": False,
+        "repeat_s": 1800,
+        "quiet_hours": "22:00-07:00 UTC",
+    }
+    made = await ask("POST", "/v1/webhooks", json={"url": URL, "routing_key": "canary", **wants})
+    [shown] = (await ask.get("/v1/webhooks"))["items"]
+
+    assert {name: shown[name] for name in wants} == wants
+    assert (shown["failing_since"], shown["disabled_reason"]) == (None, None)
+    assert "canary" not in made.text + str(shown)
+
+
+async def test_a_delivery_that_is_done_with_can_be_sent_again_under_its_id(ask: Asking) -> None:
+    made = (await ask("POST", "/v1/webhooks", json={"url": URL})).json()
+    queued = (await ask("POST", f"/v1/webhooks/{made['id']}/test")).json()
+    again = f"/v1/deliveries/{queued['id']}/redeliver"
+
+    pending = await ask("POST", again)
+    await ask("PATCH", f"/v1/webhooks/{made['id']}", json={"enabled": False})
+    disabled = await ask("POST", again)
+    await ask("PATCH", f"/v1/webhooks/{made['id']}", json={"enabled": True})
+    sent = await ask("POST", again)
+
+    assert [one.status_code for one in (pending, disabled, sent)] == [409, 409, 202]
+    assert (sent.json()["webhook_id"], sent.json()["status"]) == (queued["webhook_id"], "pending")
+    assert (await ask("POST", "/v1/deliveries/00000000-0000-7000-8000-000000000000/redeliver")).status_code == 404
 
 
 async def test_a_wrong_filter_is_told_with_its_column_and_what_was_expected(ask: Asking) -> None:

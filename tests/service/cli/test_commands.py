@@ -52,6 +52,43 @@ async def test_a_webhook_is_added_tried_listed_rotated_and_removed(here: Run) ->
     assert [one.status for one in (added, tried, deliveries, rotated, listed, removed)] == [0] * 6
 
 
+async def test_what_a_webhook_wants_is_said_when_it_is_added_and_shown_in_the_list(here: Run) -> None:
+    options = [
+        "--min-severity",
+        "error",
+        "--type",
+        "incident.opened",
+        "--type",
+        "incident.resolved",
+        "--no-escalations",
+    ]
+    options += ["--repeat", "30m", "--quiet", "22:00-07:00 UTC", "--format", "pagerduty", "--routing-key", "canary"]
+    added = await here("webhook", "add", "https://events.example.com/v2/enqueue", *options)
+    listed = await here("webhook", "list")
+    disabled = await here("webhook", "disable", "1")
+    enabled = await here("webhook", "enable", "1", "--json")
+    wrong = await here("webhook", "add", "https://hooks.example.com/x", "--repeat", "often")
+
+    assert [one.status for one in (added, listed, disabled, enabled, wrong)] == [0, 0, 0, 0, 2]
+    assert "from error on; incident.opened, incident.resolved; no escalations; reminded every 1800 s" in listed.out
+    assert "quiet 22:00-07:00 UTC" in listed.out
+    assert "disabled: disabled by hand" in disabled.err
+    assert enabled.json()["enabled"] is True
+    assert "canary" not in added.out + added.err + listed.out + enabled.out
+
+
+async def test_a_delivery_is_sent_again_by_its_webhook_id(here: Run) -> None:
+    await here("webhook", "add", "https://hooks.example.com/x")
+    id = (await here("webhook", "test", "1", "--json")).json()["webhook_id"]
+    pending = await here("webhook", "redeliver", id)
+    await here("webhook", "disable", "1")
+    await here("webhook", "enable", "1")
+    sent = await here("webhook", "redeliver", id)
+
+    assert (pending.status, "is pending" in pending.err) == (1, True)
+    assert (sent.status, id in sent.err) == (0, True)
+
+
 async def test_errors_are_a_table_for_people_and_the_apis_answer_for_programs(here: Run, emptied_url: str) -> None:
     db = Database.open(emptied_url)
     await keep(db, "shop", router_line(code="H12", path="/api/\x1b[2J", service="30001ms"))

@@ -1,11 +1,13 @@
 """What comes of an attempt, over real sockets and a real database; the time is an argument: nobody waits for a back-off."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from parsers.event import Severity
 from receiver import Receiver, answer, nonsense, reset, silence
 from service.errors import Refused
 from service.notify import endpoints
@@ -13,7 +15,7 @@ from service.notify.deliver import Deliverer
 from service.store import endpoints as endpoint_rows
 from service.store.database import Database
 
-from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, incident_id, ledger, rounds, step
+from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, incident_id, keep, ledger, rounds, step
 
 
 async def test_the_steps_of_an_incident_arrive_signed_and_in_order(db: Database, deliverer: Deliverer) -> None:
@@ -212,6 +214,42 @@ async def test_a_test_arrives_marked_as_one_whatever_the_filter_says(db: Databas
     body = Webhook(added.secret).verify(request.body, request.headers)
     assert (body["type"], body["data"]["test"], request.id) == ("webhook.test", True, str(queued.id))
     assert body["data"]["incident"]["title"].startswith("TEST")
+
+
+async def test_a_test_tells_the_newest_incident_that_the_endpoint_would_be_told_of(
+    db: Database, deliverer: Deliverer
+) -> None:
+    async with Receiver() as receiver:
+        added = await add(db, receiver.url, match="rule:crash_loop", min_severity=Severity.ERROR)
+        await keep(db, of=1, at=NOON, status="resolved", title="the one")
+        await keep(db, of=2, at=after(60), severity="warning")
+        await keep(db, of=3, at=after(120), rule="memory_quota")
+        await endpoints.test(db, added.endpoint.id, public_url=PUBLIC_URL)
+        await deliverer.round()
+
+    [request] = receiver.requests
+    body = Webhook(added.secret).verify(request.body, request.headers)
+    assert (body["type"], body["data"]["test"]) == ("webhook.test", True)
+    assert (body["data"]["incident"]["id"], body["data"]["incident"]["title"]) == (str(incident_id(1)), "the one")
+    assert body["data"]["url"].endswith(str(incident_id(1)))
+
+
+async def test_pagerduty_gets_its_routing_key_with_each_event_and_no_kept_payload_holds_it(
+    db: Database, deliverer: Deliverer
+) -> None:
+    async with Receiver([answer(503), answer(202)]) as receiver:
+        added = await add(db, receiver.url, format="pagerduty", routing_key="canary-key")
+        await step(db, "opened")
+        await rounds(deliverer)
+        await rounds(deliverer, at=after(5))
+
+    first, second = receiver.requests
+    assert json.loads(first.body)["routing_key"] == "canary-key"
+    assert first.body == second.body
+    Webhook(added.secret).verify(first.body, first.headers)
+    async with db.read() as conn:
+        [row] = await conn.exec_driver_sql("select payload from deliveries")
+    assert "canary" not in row.payload
 
 
 async def test_nothing_of_an_endpoint_s_url_or_secret_is_logged_or_readable(

@@ -135,7 +135,7 @@ async def test_of_one_incident_only_the_first_that_is_owed_is_claimed(db: Databa
 async def test_an_endpoint_that_another_worker_is_claiming_for_is_left_to_it(db: Database, endpoint_id: int) -> None:
     await queue(db, endpoint_id)
     async with db.begin() as conn:
-        assert await claims.due_endpoints(conn, now=NOON) == [endpoint_id]
+        assert list(await claims.due_endpoints(conn, now=NOON)) == [endpoint_id]
         assert await claim(db) == []
 
 
