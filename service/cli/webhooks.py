@@ -1,6 +1,7 @@
-"""webhook add, list, test, rotate, disable, enable, remove, deliveries, redeliver: where incidents are told."""
+"""webhook add, list, test, rotate, disable, enable, remove, deliveries, redeliver, verify: where incidents are told."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -162,6 +163,39 @@ def redeliver(
         show.as_json(queued)
     else:
         show.note(f"{queued['type']} is on its way again as {queued['webhook_id']}")
+
+
+@app.command("verify")
+def verify(
+    body: Annotated[Path, typer.Argument(metavar="BODY", help="A file: the request's body, byte for byte.")],
+    headers: Annotated[
+        Path, typer.Argument(metavar="HEADERS", help="A file: the request's headers, a line each, or as JSON.")
+    ],
+    secret_file: Annotated[Path, typer.Option(metavar="FILE", help="A file: the webhook's secret, whsec_….")],
+    any_time: Annotated[bool, typer.Option("--any-time", help="However old the request is.")] = False,
+) -> int:
+    """Say what is wrong with a request that a receiver refused, from files; exit status 0: nothing."""
+    from datetime import UTC, datetime
+
+    from service.notify.verify import findings, read_headers
+
+    said = read_headers(_read(headers).decode("utf-8", "replace"))
+    secret = _read(secret_file).decode("utf-8", "replace").strip()
+    found = findings(_read(body), said, secret, now=datetime.now(UTC), any_time=any_time)
+    for finding in found:
+        typer.echo(finding)
+    if not found:
+        typer.echo(f"{said['webhook-id']} is good")
+    return 1 if found else 0
+
+
+def _read(path: Path) -> bytes:
+    from service.errors import DrainwatchError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DrainwatchError(f"{path} cannot be read ({error.strerror}); expected a file") from error
 
 
 def _change(id: int, *, enabled: bool, json: bool) -> None:

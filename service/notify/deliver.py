@@ -49,7 +49,7 @@ _GONE = 410
 # An endpoint that has answered nothing but failures for this long is told nothing any more.
 FAILS_AT_MOST = timedelta(days=5)
 # How often it is looked whether a reminder is due; a worker more looks once more.
-_REMIND_EVERY = timedelta(seconds=10)
+_REMIND_EVERY = 10.0
 
 
 class Deliverer:
@@ -75,7 +75,7 @@ class Deliverer:
         self._attempt_seconds = attempt_seconds
         self._poll_seconds = poll_seconds
         self._under_way = 0
-        self._reminded_at: datetime | None = None
+        self._remind_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; what is under way then is finished, which an attempt's time limit bounds. A database that is
@@ -118,9 +118,9 @@ class Deliverer:
         while steps:
             async with self._db.begin() as conn:
                 steps = await fan_out(conn, public_url=self._public_url, now=now or await clocks.now(conn))
+        await self._make_reminders(now=now)
         async with self._db.begin() as conn:
             at = now or await clocks.now(conn)
-            await self._make_reminders(conn, now=at)
             due = await claims.due_endpoints(conn, now=at)
             if not due:
                 return []
@@ -139,10 +139,13 @@ class Deliverer:
                 lasts=_CLAIM_LASTS,
             )
 
-    async def _make_reminders(self, conn: AsyncConnection, *, now: datetime) -> None:
-        if self._reminded_at is None or abs(now - self._reminded_at) >= _REMIND_EVERY:
-            await remind(conn, public_url=self._public_url, now=now)
-            self._reminded_at = now
+    async def _make_reminders(self, *, now: datetime | None) -> None:
+        if now is None and time.monotonic() < self._remind_at:
+            return
+        self._remind_at = time.monotonic() + _REMIND_EVERY
+        # A transaction of its own: it locks endpoints, and those that are locked are not claimed for.
+        async with self._db.begin() as conn:
+            await remind(conn, public_url=self._public_url, now=now or await clocks.now(conn))
 
     def _as_both(self, resolution: Overtaken, *, now: datetime) -> str:
         """The payload of a resolution that tells the opening too, which was to be told when it came about."""

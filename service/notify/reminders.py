@@ -16,13 +16,14 @@ from service.wire.incident import incident_json
 
 async def remind(conn: AsyncConnection, *, public_url: str, now: datetime) -> int:
     """Makes the reminders that are due, and says how many. In the transaction of `conn`; two workers make none twice."""
-    wanting = {one.id: one for one in await endpoints.receiving(conn) if one.repeat_s is not None}
-    if not wanting:
-        return 0
+    found = await reminders.due(conn, now=now)
+    if not found:
+        return 0  # as nearly always: nothing is locked
+    receiving = {one.id: one for one in await endpoints.receiving(conn)}
     made = 0
-    for due in await reminders.due(conn, now=now):
+    for due in found:
         incident = await incidents.one(conn, due.incident_id)
-        endpoint = wanting.get(due.endpoint_id)
+        endpoint = receiving.get(due.endpoint_id)
         if incident is None or endpoint is None or await hushed(conn, incident, now=now) is not None:
             continue
         told = dict(incident_json(incident))

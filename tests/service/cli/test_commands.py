@@ -1,10 +1,13 @@
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from keeping import keep
+from service.notify.signature import new_secret, signature_headers
 from service.store.database import Database
 from vocabulary import router_line
 
@@ -87,6 +90,24 @@ async def test_a_delivery_is_sent_again_by_its_webhook_id(here: Run) -> None:
 
     assert (pending.status, "is pending" in pending.err) == (1, True)
     assert (sent.status, id in sent.err) == (0, True)
+
+
+async def test_a_request_that_a_receiver_refused_is_looked_at_from_files(run: Run, tmp_path: Path) -> None:
+    secret = new_secret()
+    body, headers, key = tmp_path / "body", tmp_path / "headers", tmp_path / "secret"
+    body.write_bytes(b'{"type":"webhook.test"}')
+    said = signature_headers("msg_1", body.read_bytes(), secrets=[secret], at=datetime.now(UTC))
+    headers.write_text("".join(f"{name}: {value}\n" for name, value in said.items()))
+    key.write_text(f"{secret}\n")
+    good = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(key))
+    body.write_bytes(body.read_bytes() + b"\n")
+    changed = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(key))
+    missing = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(tmp_path / "none"))
+
+    assert (good.status, good.out) == (0, "msg_1 is good\n")
+    assert (changed.status, "a newline was added" in changed.out) == (1, True)
+    assert (missing.status, "cannot be read" in missing.err) == (1, True)
+    assert secret not in good.out + changed.out + missing.err
 
 
 async def test_errors_are_a_table_for_people_and_the_apis_answer_for_programs(here: Run, emptied_url: str) -> None:

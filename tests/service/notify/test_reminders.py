@@ -23,7 +23,7 @@ async def test_an_open_incident_is_told_again_each_time_the_interval_is_over(
         await add(db, f"{receiver.url}/unreminded")
         await keep(db)
         await step(db, "opened")
-        for seconds in (0, 589, 600, 1000, 1189, 1200):
+        for seconds in (0, 599, 600, 1000, 1199, 1200):
             await rounds(deliverer, at=after(seconds))
 
     reminders = [one for one in receiver.requests if json.loads(one.body)["type"] == "incident.reminder"]
