@@ -24,6 +24,7 @@ from service.notify.fan_out import fan_out
 from service.notify.formats import FORMATS
 from service.notify.formats.pagerduty import with_routing_key
 from service.notify.giving_up import give_up
+from service.notify.masking import masked, secrets_of
 from service.notify.notification import RESOLVED, Notification, incident_url, late
 from service.notify.quiet import quiet_until
 from service.notify.reminders import remind
@@ -187,7 +188,11 @@ class Deliverer:
 
     async def _record(self, claimed: Claim, answer: Answer, *, now: datetime | None) -> None:
         attempt = Attempt(
-            at=claimed.at, status=answer.status, ms=answer.ms, error=_error(answer), answer=answer.text or None
+            at=claimed.at,
+            status=answer.status,
+            ms=answer.ms,
+            error=_error(answer),
+            answer=_shown_answer(answer, claimed),
         )
         async with self._db.begin() as conn:
             # The endpoint first, then the delivery: whoever claims locks them in this order.
@@ -234,6 +239,11 @@ class Deliverer:
 
 def _in_short(answer: Answer) -> str:
     return f"status {answer.status}" if answer.status is not None else str(answer.error)
+
+
+def _shown_answer(answer: Answer, claimed: Claim) -> str | None:
+    secrets = secrets_of(claimed.url, claimed.secret, claimed.previous_secret, claimed.routing_key)
+    return masked(answer.text, secrets) if answer.text else None
 
 
 def _is_success(answer: Answer) -> bool:

@@ -87,9 +87,9 @@ async def keep(db: Database, *, of: int = 1, **changes: Any) -> None:
         )
 
 
-async def add(db: Database, url: str, **options: Any) -> endpoints.NewSecret:
-    """An endpoint on this machine."""
-    return await endpoints.add(db, url=url, allow_private=True, **options)
+async def add(db: Database, url: str, *, private: bool = True, **options: Any) -> endpoints.NewSecret:
+    """An endpoint on this machine, which `private` allows."""
+    return await endpoints.add(db, url=url, allow_private=private, **options)
 
 
 async def rounds(deliverer: Deliverer, *, at: datetime = NOON) -> int:

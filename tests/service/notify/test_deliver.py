@@ -2,20 +2,18 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from parsers.event import Severity
-from receiver import Receiver, answer, nonsense, reset, silence
+from receiver import Receiver, answer, reset
 from service.errors import Refused
 from service.notify import endpoints
 from service.notify.deliver import Deliverer
-from service.store import endpoints as endpoint_rows
 from service.store.database import Database
 
-from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, incident_id, keep, ledger, rounds, step
+from .outbox import NOON, PUBLIC_URL, add, after, incident_id, keep, ledger, rounds, step
 
 
 async def test_the_steps_of_an_incident_arrive_signed_and_in_order(db: Database, deliverer: Deliverer) -> None:
@@ -56,16 +54,6 @@ async def test_after_a_500_the_same_body_comes_again_under_the_same_id_five_seco
     ]
 
 
-@pytest.mark.parametrize("asked", ["120", "Mon, 11 May 2026 12:02:00 GMT"])
-async def test_what_retry_after_asks_for_is_waited(db: Database, deliverer: Deliverer, asked: str) -> None:
-    async with Receiver([answer(429, {"Retry-After": asked}), answer(204)]) as receiver:
-        await add(db, receiver.url)
-        await step(db, "opened")
-        await rounds(deliverer)
-        assert await rounds(deliverer, at=after(119)) == 0
-        assert await rounds(deliverer, at=after(120)) == 1
-
-
 async def test_410_disables_the_endpoint_and_ends_what_is_owed_to_it(db: Database, deliverer: Deliverer) -> None:
     async with Receiver([answer(410)]) as receiver:
         endpoint = (await add(db, receiver.url)).endpoint
@@ -78,83 +66,6 @@ async def test_410_disables_the_endpoint_and_ends_what_is_owed_to_it(db: Databas
     assert len(receiver.requests) == 1
     assert [one.status for one in await ledger(db, endpoint.id)] == ["dead", "dead"]
     assert (await endpoints.one(db, endpoint.id)).disabled_reason == "the receiver answered 410 (Gone)"
-
-
-async def test_a_redirect_is_recorded_not_followed_and_tried_again(db: Database, deliverer: Deliverer) -> None:
-    async with Receiver() as inner, Receiver([answer(301, {"Location": inner.url})]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    assert inner.requests == []
-    [delivery] = await ledger(db, endpoint.id)
-    assert [one.status for one in delivery.attempts] == [301, 301]
-    assert delivery.attempts[0].error is not None
-    assert delivery.attempts[0].error.startswith("answered with a redirect, which is not followed")
-
-
-@pytest.mark.parametrize("script", [reset, nonsense])
-async def test_a_broken_connection_is_recorded_and_tried_again(db: Database, deliverer: Deliverer, script: Any) -> None:
-    async with Receiver([script, answer(204)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert delivery.status == "delivered"
-    assert [one.status for one in delivery.attempts] == [None, 204]
-    assert delivery.attempts[0].error
-
-
-async def test_a_receiver_that_never_answers_is_given_up_in_time_and_tried_again(
-    db: Database, make_deliverer: MakeDeliverer
-) -> None:
-    deliverer = make_deliverer(attempt_seconds=0.2)
-    async with Receiver([silence, answer(204)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert [(one.status, one.error) for one in delivery.attempts] == [(None, "no answer within 0.2 s"), (204, None)]
-
-
-async def test_of_a_huge_answer_one_kib_is_kept(db: Database, deliverer: Deliverer) -> None:
-    async with Receiver([answer(200, body=b"y" * 10_000_000)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert (delivery.status, delivery.attempts[0].answer) == ("delivered", "y" * 1024)
-
-
-async def test_an_endpoint_whose_name_leads_to_a_private_address_is_recorded_as_refused(
-    db: Database, deliverer: Deliverer
-) -> None:
-    async with Receiver() as receiver, db.begin() as conn:
-        # Past the check at creation, as a name does that changed its address since.
-        row = await endpoint_rows.add(
-            conn,
-            url=f"http://localhost:{receiver.port}/",
-            secret="whsec_AAAA",
-            format="standard",
-            match="",
-            types=None,
-            allow_private=False,
-        )
-        await conn.commit()
-        await step(db, "opened")
-        await rounds(deliverer)
-
-    assert receiver.requests == []
-    [delivery] = await ledger(db, row.id)
-    assert delivery.status == "pending"
-    assert delivery.attempts[0].error is not None
-    assert delivery.attempts[0].error.startswith("refused: the host's name leads to a loopback address")
 
 
 async def test_a_delivery_that_fails_for_a_day_is_dead_and_can_be_sent_again_under_its_id(
