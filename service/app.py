@@ -63,7 +63,10 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
             group.create_task(serve_web(settings, db, stop, listening, is_ready))
         if await is_ready and worker:
             url = settings.server.public_url
-            group.create_task(work(db, rules, settings.flag_prefix, settings.retention, stop, public_url=url))
+            working = work(
+                db, rules, settings.flag_prefix, settings.retention, stop, public_url=url, notify=settings.notify
+            )
+            group.create_task(working)
 
 
 def read_rules(settings: Settings) -> RuleBook:

@@ -24,6 +24,7 @@ from service.notify.fan_out import fan_out
 from service.notify.formats import FORMATS
 from service.notify.formats.pagerduty import with_routing_key
 from service.notify.giving_up import give_up
+from service.notify.heartbeat import Heartbeat
 from service.notify.masking import masked, secrets_of
 from service.notify.notification import RESOLVED, Notification, incident_url, late
 from service.notify.quiet import quiet_until
@@ -56,7 +57,8 @@ _REMIND_EVERY = 10.0
 class Deliverer:
     """Fans transitions out and delivers, until it is stopped. Any number of them share the work.
 
-    `way_out` belongs to the caller; `chance` gives numbers from 0 up to 1, for the jitter.
+    `way_out` belongs to the caller; `heartbeat_url` is called each minute; `chance` gives numbers from 0 up to 1, for the
+    jitter.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Deliverer:
         *,
         public_url: str,
         chance: Callable[[], float] = random.random,
+        heartbeat_url: str | None = None,
         attempt_seconds: float = ATTEMPT_SECONDS,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._db = db
         self._way_out = way_out
         self._public_url = public_url
+        self._heartbeat = Heartbeat(heartbeat_url)
         self._chance = chance
         self._attempt_seconds = attempt_seconds
         self._poll_seconds = poll_seconds
@@ -120,6 +124,7 @@ class Deliverer:
             async with self._db.begin() as conn:
                 steps = await fan_out(conn, public_url=self._public_url, now=now or await clocks.now(conn))
         await self._make_reminders(now=now)
+        await self._beat(now=now)
         async with self._db.begin() as conn:
             at = now or await clocks.now(conn)
             due = await claims.due_endpoints(conn, now=at)
@@ -147,6 +152,11 @@ class Deliverer:
         # A transaction of its own: it locks endpoints, and those that are locked are not claimed for.
         async with self._db.begin() as conn:
             await remind(conn, public_url=self._public_url, now=now or await clocks.now(conn))
+
+    async def _beat(self, *, now: datetime | None) -> None:
+        if not self._heartbeat.is_done(now or datetime.now(UTC)):
+            async with self._db.begin() as conn:
+                await self._heartbeat.beat(conn, now=now or await clocks.now(conn))
 
     def _as_both(self, resolution: Overtaken, *, now: datetime) -> str:
         """The payload of a resolution that tells the opening too, which was to be told when it came about."""
@@ -221,9 +231,10 @@ class Deliverer:
     ) -> datetime | None:
         """When to try again, or None: never. An endpoint that will not have it any more is given up."""
         failing_since = await endpoints.note_failure(conn, claimed.endpoint_id, at=claimed.at)
-        if answer.status == _GONE:
+        beats = claimed.format == endpoints.HEARTBEAT  # never given up: an alarm hangs on it
+        if answer.status == _GONE and not beats:
             reason = "the receiver answered 410 (Gone)"
-        elif at - failing_since >= FAILS_AT_MOST:
+        elif at - failing_since >= FAILS_AT_MOST and not beats:
             reason = f"every attempt has failed for {FAILS_AT_MOST.days} days; the last one: {_in_short(answer)}"
         else:
             return next_try(

@@ -148,7 +148,7 @@ async def test(db: Database, endpoint_id: int, *, public_url: str) -> Delivery:
     Raises Refused: 404 where there is no such endpoint, 409 where it is disabled.
     """
     async with db.begin() as conn:
-        row = _found(await store.one(conn, endpoint_id), endpoint_id)
+        row = _changeable(await store.one(conn, endpoint_id), endpoint_id)
         if row.disabled_reason is not None:
             raise Refused(
                 409, f"webhook {endpoint_id} is disabled ({row.disabled_reason}); enable it first, then test it"
@@ -174,6 +174,7 @@ async def rotate(db: Database, endpoint_id: int) -> NewSecret:
     such endpoint."""
     secret = new_secret()
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         until = await clocks.now(conn) + OVERLAP
         await store.replace_secret(conn, endpoint_id, secret=secret, previous_until=until)
         return NewSecret(_endpoint(_found(await store.one(conn, endpoint_id), endpoint_id)), secret)
@@ -183,6 +184,7 @@ async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by 
     """The endpoint, told of nothing any more until it is enabled; what was still owed to it is dead. One that is disabled
     keeps its reason. Raises Refused (404) where there is no such endpoint."""
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         await store.disable(conn, endpoint_id, reason=reason[:_REASON_LENGTH])
         return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
@@ -190,6 +192,7 @@ async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by 
 async def enable(db: Database, endpoint_id: int) -> Endpoint:
     """The endpoint, told again of what comes about from now on. Raises Refused (404) where there is no such endpoint."""
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         await store.enable(conn, endpoint_id)
         return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
@@ -198,8 +201,8 @@ async def remove(db: Database, endpoint_id: int) -> None:
     """Nothing is sent there any more, and its URL and secrets are forgotten. Raises Refused (404) where there is no such
     endpoint."""
     async with db.begin() as conn:
-        if not await store.remove(conn, endpoint_id):
-            _found(None, endpoint_id)
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
+        await store.remove(conn, endpoint_id)
 
 
 async def deliveries_of(
@@ -288,6 +291,16 @@ def _check_match(text: str) -> None:
             column=error.column,
             expected=error.expected,
         ) from error
+
+
+def _changeable(row: EndpointRow | None, endpoint_id: int) -> EndpointRow:
+    found = _found(row, endpoint_id)
+    if found.format == store.HEARTBEAT:
+        raise Refused(
+            409,
+            f"webhook {endpoint_id} is the heartbeat; expected another one: DRAINWATCH_HEARTBEAT_URL says where it goes",
+        )
+    return found
 
 
 def _found(row: EndpointRow | None, endpoint_id: int) -> EndpointRow:
