@@ -18,6 +18,7 @@ from service.errors import Refused
 from service.notify import endpoints
 from service.notify.endpoints import Endpoint, NewSecret
 from service.notify.formats import FORMATS
+from service.notify.new_endpoint import LEAST_REPEAT_S, MOST_REPEAT_S
 from service.notify.notification import TYPES
 from service.store.pages import Page
 from service.wire.instant import instant
@@ -95,7 +96,7 @@ class NewWebhook(parameters.Body):
         int | None,
         Field(
             description="Remind of what is open and not acknowledged, after so many seconds each time; null: never.",
-            json_schema_extra={"minimum": endpoints.LEAST_REPEAT_S, "maximum": endpoints.MOST_REPEAT_S},
+            json_schema_extra={"minimum": LEAST_REPEAT_S, "maximum": MOST_REPEAT_S},
         ),
     ] = None
     quiet_hours: Annotated[

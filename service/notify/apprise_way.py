@@ -8,6 +8,7 @@ import asyncio
 import importlib
 import json
 import logging
+import re
 import threading
 import time
 from contextlib import suppress
@@ -36,7 +37,7 @@ def check_own_url(url: str, *, allow_private: bool) -> None:
     library = _library()
     if library is None:
         raise _refused(f"{_MISSING}, or the http or https URL of an Apprise API")
-    if library.Apprise.instantiate(url, suppress_exceptions=True) is None:
+    if not re.fullmatch("[!-~]+", url) or library.Apprise.instantiate(url, suppress_exceptions=True) is None:
         raise _refused("Apprise makes nothing of the URL; expected one that its documentation shows")
 
 
