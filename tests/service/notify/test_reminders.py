@@ -5,6 +5,7 @@ import json
 
 from receiver import Receiver, answer
 from service.notify.deliver import Deliverer
+from service.notify.fan_out import fan_out
 from service.notify.reminders import remind
 from service.store.database import Database
 
@@ -83,6 +84,16 @@ async def test_while_a_receiver_is_away_no_reminders_pile_up(db: Database, deliv
             await rounds(deliverer, at=after(60 * minute))
 
     assert [one.type for one in await ledger(db, endpoint.id)] == ["incident.opened"]
+
+
+async def test_of_what_has_not_been_sent_yet_nobody_is_reminded(db: Database) -> None:
+    await add(db, "http://127.0.0.1:9/hook", repeat_s=600)
+    await keep(db)
+    await step(db, "opened")
+    async with db.begin() as conn:
+        await fan_out(conn, public_url=PUBLIC_URL, now=after(0))
+    async with db.begin() as conn:
+        assert await remind(conn, public_url=PUBLIC_URL, now=after(600)) == 0
 
 
 async def test_workers_that_remind_at_the_same_time_do_so_once(db: Database, make_deliverer: MakeDeliverer) -> None:
