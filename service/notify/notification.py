@@ -27,6 +27,7 @@ TYPE_OF = {
     "resolved": RESOLVED,
     "reopened": "incident.reopened",
 }
+_NOT_OF_ONE = frozenset({DIGEST, SILENCE_ENDED, DISABLED})
 # What an endpoint may ask for; a test comes to every endpoint.
 TYPES = (*dict.fromkeys(TYPE_OF.values()), REMINDER, DIGEST, SILENCE_ENDED, DISABLED)
 
@@ -36,8 +37,8 @@ class Notification:
     """One thing told: `type` as on the wire (`incident.opened`), `at` when it came about (events' time, aware UTC), `url` where
     a person reads on. `test`: nothing happened, somebody tries the endpoint.
 
-    It is about one `incident` (its JSON as it was then), or, where that is None, about `incidents` (a digest, a silence that
-    ended: those that are loud again), a `silence` (its JSON), or a `webhook` that is told nothing any more.
+    It is about one `incident` (its JSON as it was then); a digest and the end of a silence are about `incidents`, and
+    `incident` is None or stands for all of them; `silence` is the one that ended, `webhook` one that is told nothing any more.
     """
 
     type: str
@@ -50,9 +51,14 @@ class Notification:
     webhook: Mapping[str, Any] | None = None
 
     @property
+    def only_incident(self) -> Mapping[str, Any] | None:
+        """The incident that it is about; None where it is about several, or none."""
+        return None if self.type in _NOT_OF_ONE else self.incident
+
+    @property
     def all_incidents(self) -> Sequence[Mapping[str, Any]]:
         """Every incident that it tells of, none for some."""
-        return self.incidents if self.incident is None else (self.incident,)
+        return self.incidents or (() if self.incident is None else (self.incident,))
 
 
 def late(incident: Mapping[str, Any], *, since: datetime, now: datetime) -> dict[str, Any]:

@@ -102,9 +102,9 @@ def incident_as_event(incident: Mapping[str, Any]) -> Event:
 
 def _asked_for(route: Route, notification: Notification) -> bool:
     """Whether the type is one that it asked for. Who asks for openings has asked for those of a storm too, and for what a
-    silence has held back; who asks for reminders says so by their interval."""
-    if notification.type == REMINDER:
-        return route.repeat_s is not None
+    silence has held back; who says how often has asked for reminders."""
+    if notification.type == REMINDER and route.repeat_s is not None:
+        return True
     if route.types is None or notification.type in route.types:
         return True
     loud = notification.type == DIGEST or (notification.type == SILENCE_ENDED and bool(notification.incidents))

@@ -36,7 +36,7 @@ def with_routing_key(payload: str, routing_key: str) -> str:
 
 
 def _alert(notification: Notification, told: Telling) -> dict[str, Any]:
-    incident = notification.incident or {}
+    incident = notification.only_incident or {}
     details = {name: cut(value, _DETAIL) for name, value in told.facts}
     details |= {section.name: cut_lines(section.lines, _DETAIL, longest=_DETAIL // 2) for section in told.sections}
     payload = {
@@ -56,7 +56,7 @@ def _alert(notification: Notification, told: Telling) -> dict[str, Any]:
 
 def _dedup_key(notification: Notification) -> str:
     """The incident's key, which names it through reopenings; for what is no incident's step a key of its own."""
-    incident = notification.incident
+    incident = notification.only_incident
     key = str(incident.get("key") or incident.get("id")) if incident is not None else _own_key(notification)
     if notification.test:
         key = f"test/{key}"

@@ -13,8 +13,8 @@ from service.wire.instant import instant
 def render(notification: Notification) -> str:
     """Compact JSON. `timestamp` is when it came about; `data.test` is true in a test and absent otherwise."""
     data: dict[str, object] = {}
-    if notification.incident is not None:
-        data["incident"] = dict(notification.incident)
+    if notification.only_incident is not None:
+        data["incident"] = dict(notification.only_incident)
     if notification.silence is not None:
         data["silence"] = dict(notification.silence)
     if notification.type in (DIGEST, SILENCE_ENDED):

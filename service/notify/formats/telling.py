@@ -83,7 +83,7 @@ _Parts = tuple[str, list[tuple[str, Any]], list[Section]]
 
 
 def _incident(notification: Notification) -> _Parts:
-    told = notification.incident or {}
+    told = notification.only_incident or {}
     title = str(told.get("title") or "an incident")
     before = _BEFORE.get(notification.type, "")
     if notification.type not in (RESOLVED, ACKNOWLEDGED):
@@ -97,6 +97,7 @@ def _incident(notification: Notification) -> _Parts:
         ("Last seen", _when(told.get("last_seen_at"))),
         ("Resolved", _when(told.get("resolved_at"))),
         ("Count", told.get("count")),
+        ("Flapping", f"since {_when(told['flapping_since'])}" if told.get("flapping_since") else None),
         ("After release", _release(told.get("release"))),
         ("Told late by", f"{told['late_by_s']} s" if told.get("late_by_s") else None),
     ]
@@ -221,8 +222,8 @@ def _rank(severity: object) -> int:
 
 
 def _links(notification: Notification) -> tuple[tuple[str, str], ...]:
-    text = "Open the incident" if notification.incident is not None else "Open drainwatch"
-    links = [(text, notification.url)]
-    if notification.incident is not None and (runbook := notification.incident.get("runbook")):
-        links.append(("Runbook", str(runbook)))
+    incident = notification.only_incident
+    links = [("Open the incident" if incident is not None else "Open drainwatch", notification.url)]
+    if incident is not None and incident.get("runbook"):
+        links.append(("Runbook", str(incident["runbook"])))
     return tuple((text, url) for text, url in links if re.fullmatch(r"https?://[!-~]{1,1000}", url))

@@ -111,9 +111,10 @@ def test_who_does_not_want_escalations_is_still_told_of_a_severity_that_rose() -
     assert told(Route(), "incident.escalated", escalated_at=noon)
 
 
-def test_a_reminder_is_for_those_who_said_how_often_whatever_types_they_named() -> None:
+def test_a_reminder_is_also_for_those_who_said_how_often_whatever_types_they_named() -> None:
     assert told(Route(types=("incident.opened",), repeat_s=600), REMINDER)
-    assert not told(Route(), REMINDER)
+    assert told(Route(), REMINDER)
+    assert not told(Route(types=("incident.opened",)), REMINDER)
     assert not told(Route("app:other", repeat_s=600), REMINDER)
 
 

@@ -92,6 +92,12 @@ def test_a_digest_names_the_worst_first_and_counts_the_rest() -> None:
     assert "… and 10 more" in told["body"]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_incident_that_stands_for_several_is_not_told_as_the_one(format: str) -> None:
+    for type in (DIGEST, SILENCE_ENDED):
+        assert rendered(format, notification(type, standing_in=True)) == rendered(format, notification(type))
+
+
 def test_of_much_evidence_the_first_and_the_newest_are_shown() -> None:
     evidence = [{**INCIDENT["evidence"][0], "message": f"line {n}"} for n in range(21)]
     body = rendered("apprise", notification("incident.opened", evidence=evidence))["body"]

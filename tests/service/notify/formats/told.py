@@ -68,15 +68,17 @@ WEBHOOK = {
 }
 
 
-def notification(type: str, incident: dict[str, Any] = INCIDENT, **changes: Any) -> Notification:
-    """One of that type."""
+def notification(
+    type: str, incident: dict[str, Any] = INCIDENT, *, standing_in: bool = False, **changes: Any
+) -> Notification:
+    """One of that type. `standing_in`: where it is about several incidents, one stands for them."""
     incident = {**incident, **changes}
     if type in (DIGEST, SILENCE_ENDED):
         # Of several apps, one of them worse than the others.
         several = [{**incident, "app": f"shop-{n}", "severity": "error" if n else "critical"} for n in range(30)]
         silence = {**SILENCE, "comment": incident["diagnosis"], "match": incident["title"]}
         about = silence if type == SILENCE_ENDED else None
-        return Notification(type, AT, None, URL, incidents=several, silence=about)
+        return Notification(type, AT, incident if standing_in else None, URL, incidents=several, silence=about)
     if type == DISABLED:
         return Notification(type, AT, None, URL, webhook={**WEBHOOK, "disabled_reason": incident["diagnosis"]})
     return Notification(type, AT, incident, URL, test=type == TEST)
