@@ -57,6 +57,37 @@ class NewWebhookSecretJson(WebhookJson):
     secret: str
 
 
+Match = Annotated[
+    str, Field(description="Only incidents that match this filter; empty: all.", examples=["severity>=error"])
+]
+Types = Annotated[
+    list[parameters.Text] | None,
+    Field(
+        description="Only these; null: all.",
+        json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}},
+    ),
+]
+MinSeverity = Annotated[
+    parameters.Text | None,
+    Field(description="Nothing below it; null: anything.", json_schema_extra={"enum": [*SEVERITIES, None]}),
+]
+Escalations = Annotated[bool, Field(description="False: it is not told what nobody has acknowledged in time.")]
+RepeatS = Annotated[
+    int | None,
+    Field(
+        description="Remind of what is open and not acknowledged, after so many seconds each time; null: never.",
+        json_schema_extra={"minimum": LEAST_REPEAT_S, "maximum": MOST_REPEAT_S},
+    ),
+]
+QuietHours = Annotated[
+    parameters.Text | None,
+    Field(
+        description="When it is left alone, save with what is critical; told afterwards.",
+        examples=["22:00-07:00 Europe/Berlin"],
+    ),
+]
+
+
 class NewWebhook(parameters.Body):
     """An endpoint to add."""
 
@@ -71,47 +102,28 @@ class NewWebhook(parameters.Body):
     format: Annotated[
         parameters.Text, Field(description="The body's format.", json_schema_extra={"enum": list(FORMATS)})
     ] = "standard"
-    match: Annotated[
-        str, Field(description="Only incidents that match this filter; empty: all.", examples=["severity>=error"])
-    ] = ""
-    types: Annotated[
-        list[parameters.Text] | None,
-        Field(
-            description="Only these; null: all.",
-            json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}},
-        ),
-    ] = None
+    match: Match = ""
+    types: Types = None
     allow_private: Annotated[bool, Field(description="Allow private and loopback addresses.")] = False
     routing_key: Annotated[
         parameters.Text | None, Field(description="PagerDuty's integration key; for that format alone.")
     ] = None
-    min_severity: Annotated[
-        parameters.Text | None,
-        Field(description="Nothing below it; null: anything.", json_schema_extra={"enum": [*SEVERITIES, None]}),
-    ] = None
-    escalations: Annotated[bool, Field(description="False: it is not told what nobody has acknowledged in time.")] = (
-        True
-    )
-    repeat_s: Annotated[
-        int | None,
-        Field(
-            description="Remind of what is open and not acknowledged, after so many seconds each time; null: never.",
-            json_schema_extra={"minimum": LEAST_REPEAT_S, "maximum": MOST_REPEAT_S},
-        ),
-    ] = None
-    quiet_hours: Annotated[
-        parameters.Text | None,
-        Field(
-            description="When it is left alone, save with what is critical; told afterwards.",
-            examples=["22:00-07:00 Europe/Berlin"],
-        ),
-    ] = None
+    min_severity: MinSeverity = None
+    escalations: Escalations = True
+    repeat_s: RepeatS = None
+    quiet_hours: QuietHours = None
 
 
 class ChangedWebhook(parameters.Body):
-    """What to change of an endpoint."""
+    """What to change of an endpoint; what is not named stays as it is."""
 
-    enabled: Annotated[bool, Field(description="False: tell it nothing more; true: tell it again from now on.")]
+    enabled: Annotated[bool, Field(description="False: tell it nothing more; true: tell it again from now on.")] = True
+    match: Match = ""
+    types: Types = None
+    min_severity: MinSeverity = None
+    escalations: Escalations = True
+    repeat_s: RepeatS = None
+    quiet_hours: QuietHours = None
 
 
 @router.get("/webhooks", response_model=PageJson[WebhookJson], summary="Webhooks")
@@ -146,11 +158,21 @@ async def one_webhook(request: Request, id: str, _: parameters.NoQuery) -> JSONR
     return answer(webhook_json(await endpoints.one(api_of(request).db, numbered(id, "webhook"))))
 
 
-@router.patch("/webhooks/{id}", response_model=WebhookJson, summary="Enable or disable", responses=problems(404))
+@router.patch("/webhooks/{id}", response_model=WebhookJson, summary="Change a webhook", responses=problems(404, 409))
 async def change_webhook(request: Request, id: str, _: parameters.NoQuery, body: ChangedWebhook) -> JSONResponse:
-    """The endpoint as it is then. What was owed to one that is disabled is not sent."""
-    change = endpoints.enable if body.enabled else endpoints.disable
-    return answer(webhook_json(await change(api_of(request).db, numbered(id, "webhook"))))
+    """The endpoint as it is then. What was owed to one that is disabled is not sent; what else is changed holds for what comes
+    about from now on."""
+    named = {name: getattr(body, name) for name in body.model_fields_set}
+    if not named:
+        raise Refused(400, "the body names nothing to change; expected some member of it", expected="some member")
+    if "min_severity" in named:
+        named["min_severity"] = _severity(body.min_severity)
+    enabled = named.pop("enabled", None)
+    db, number = api_of(request).db, numbered(id, "webhook")
+    changed = await endpoints.change(db, number, named)
+    if enabled is not None:
+        changed = await (endpoints.enable if enabled else endpoints.disable)(db, number)
+    return answer(webhook_json(changed))
 
 
 @router.delete("/webhooks/{id}", status_code=204, summary="Remove a webhook", responses=problems(404))

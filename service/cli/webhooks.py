@@ -1,4 +1,4 @@
-"""webhook add, list, test, rotate, disable, enable, remove, deliveries, redeliver, verify: where incidents are told."""
+"""webhook add, change, list, test, rotate, disable, enable, remove, deliveries, redeliver, verify: where incidents are told."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,23 @@ WebhookId = Annotated[
     int, typer.Argument(metavar="ID", help="The webhook's number, as `webhook list` shows it.", min=1)
 ]
 
+NONE = "none"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+Match = Annotated[str | None, typer.Option(help='Only incidents that match, as in "severity>=error app:shop-*".')]
+MinSeverity = Annotated[str | None, typer.Option(metavar="SEVERITY", help="Nothing below it.")]
+Types = Annotated[
+    list[str] | None, typer.Option(metavar="TYPE", help="Only this, as in incident.opened; may be repeated.")
+]
+Escalations = Annotated[
+    bool | None, typer.Option("--escalations/--no-escalations", help="What nobody acknowledged in time.")
+]
+Repeat = Annotated[str | None, typer.Option(metavar="TIME", help="Remind while nobody acknowledges, as in 30m or 2h.")]
+Quiet = Annotated[
+    str | None,
+    typer.Option(metavar="HOURS", help='Only what is critical then, as in "22:00-07:00 Europe/Berlin".'),
+]
 
 
 @app.command("add")
@@ -23,21 +39,12 @@ def add_webhook(
     format: Annotated[
         str, typer.Option(help="standard, slack, pagerduty, discord, teams or apprise.", show_default=True)
     ] = "standard",
-    match: Annotated[str, typer.Option(help='Only incidents that match, as in "severity>=error app:shop-*".')] = "",
-    min_severity: Annotated[str | None, typer.Option(metavar="SEVERITY", help="Nothing below it.")] = None,
-    type: Annotated[
-        list[str] | None, typer.Option(metavar="TYPE", help="Only this, as in incident.opened; may be repeated.")
-    ] = None,
-    escalations: Annotated[
-        bool, typer.Option("--escalations/--no-escalations", help="What nobody acknowledged in time.")
-    ] = True,
-    repeat: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Remind while nobody acknowledges, as in 30m or 2h.")
-    ] = None,
-    quiet: Annotated[
-        str | None,
-        typer.Option(metavar="HOURS", help='Only what is critical then, as in "22:00-07:00 Europe/Berlin".'),
-    ] = None,
+    match: Match = None,
+    min_severity: MinSeverity = None,
+    type: Types = None,
+    escalations: Escalations = None,
+    repeat: Repeat = None,
+    quiet: Quiet = None,
     routing_key: Annotated[
         str | None,
         typer.Option(envvar="ROUTING_KEY", help="PagerDuty's integration key.", show_envvar=True),
@@ -53,16 +60,33 @@ def add_webhook(
     body = {
         "url": url,
         "format": format,
-        "match": match,
-        "min_severity": min_severity,
-        "types": type or None,
-        "escalations": escalations,
-        "repeat_s": _seconds(repeat),
-        "quiet_hours": quiet,
+        **_wishes(match, min_severity, type, escalations, repeat, quiet),
         "routing_key": routing_key,
         "allow_private": allow_private,
     }
     _show_secret(client.ask("POST", "/v1/webhooks", body=body), json, "is added")
+
+
+@app.command("change")
+def change_webhook(
+    id: WebhookId,
+    match: Match = None,
+    min_severity: MinSeverity = None,
+    type: Types = None,
+    escalations: Escalations = None,
+    repeat: Repeat = None,
+    quiet: Quiet = None,
+    json: Json = False,
+) -> None:
+    """Change what a webhook is told of; "none" ends a limit, and what is not named stays as it is."""
+    from service.cli import client, show
+
+    wishes = _wishes(match, min_severity, type, escalations, repeat, quiet)
+    changed = client.ask("PATCH", f"/v1/webhooks/{id}", body=wishes)
+    if json:
+        show.as_json(changed)
+    else:
+        show.note(f"webhook {id} to {changed['url']} is told of: {_wanted(changed)}")
 
 
 @app.command("list")
@@ -206,6 +230,26 @@ def _change(id: int, *, enabled: bool, json: bool) -> None:
         show.as_json(changed)
     else:
         show.note(f"webhook {id} to {changed['url']} is {_state(changed)}")
+
+
+def _wishes(
+    match: str | None,
+    min_severity: str | None,
+    types: list[str] | None,
+    escalations: bool | None,
+    repeat: str | None,
+    quiet: str | None,
+) -> dict[str, Any]:
+    """What was named, as the API wants it. "none" is no limit."""
+    said = {
+        "match": "" if match == NONE else match,
+        "min_severity": min_severity,
+        "types": NONE if types == [NONE] else types or None,
+        "escalations": escalations,
+        "repeat_s": NONE if repeat == NONE else _seconds(repeat),
+        "quiet_hours": quiet,
+    }
+    return {name: None if value == NONE else value for name, value in said.items() if value is not None}
 
 
 def _seconds(text: str | None) -> int | None:

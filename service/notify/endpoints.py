@@ -3,9 +3,10 @@
 A secret is shown when it is made and never again, and the URL only as far as its host: what follows is often a secret too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from parsers.event import Severity
@@ -14,7 +15,7 @@ from service.notify.addresses import shown_url
 from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.example import past_or_example
 from service.notify.formats import FORMATS
-from service.notify.new_endpoint import check_new
+from service.notify.new_endpoint import check_new, check_wishes
 from service.notify.notification import TEST
 from service.notify.signature import OVERLAP, new_secret
 from service.store import clocks, deliveries, transitions
@@ -157,6 +158,17 @@ async def rotate(db: Database, endpoint_id: int) -> NewSecret:
         until = await clocks.now(conn) + OVERLAP
         await store.replace_secret(conn, endpoint_id, secret=secret, previous_until=until)
         return NewSecret(_endpoint(_found(await store.one(conn, endpoint_id), endpoint_id)), secret)
+
+
+async def change(db: Database, endpoint_id: int, wishes: Mapping[str, Any]) -> Endpoint:
+    """The endpoint, which from now on wants what `wishes` say: some of `match`, `types`, `min_severity`, `escalations`,
+    `repeat_s` and `quiet_hours`. Raises Refused: 404 where there is no such endpoint, 400 for a value that cannot be."""
+    check_wishes(**{name: wishes[name] for name in ("match", "types", "repeat_s", "quiet_hours") if name in wishes})
+    async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
+        if wishes:
+            await store.change(conn, endpoint_id, wishes)
+        return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
 
 async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by hand") -> Endpoint:

@@ -1,4 +1,4 @@
-"""What a new endpoint may be: each value checked, and the first wrong one refused with what was expected."""
+"""What an endpoint may be and want: each value checked, and the first wrong one refused with what was expected."""
 
 import re
 from collections.abc import Sequence
@@ -40,8 +40,19 @@ def check_new(
         apprise_way.check_own_url(url, allow_private=allow_private)
     else:
         check_url(url, allow_private=allow_private)
-    _check_match(match)
     _check_routing_key(format, routing_key)
+    check_wishes(match=match, types=types, repeat_s=repeat_s, quiet_hours=quiet_hours)
+
+
+def check_wishes(
+    *,
+    match: str = "",
+    types: Sequence[str] | None = None,
+    repeat_s: int | None = None,
+    quiet_hours: str | None = None,
+) -> None:
+    """Raises Refused (400, with its parameter) for the first of what an endpoint wants that cannot be."""
+    _check_match(match)
     _check_repeat(repeat_s)
     _check_quiet_hours(quiet_hours)
     for wanted in types or ():

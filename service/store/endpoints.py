@@ -1,6 +1,6 @@
 """Where webhooks go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -106,6 +106,12 @@ async def replace_secret(conn: AsyncConnection, endpoint_id: int, *, secret: str
         conn,
         _present(endpoint_id).values(previous_secret=table.c.secret, previous_until=previous_until, secret=secret),
     )
+
+
+async def change(conn: AsyncConnection, endpoint_id: int, wishes: Mapping[str, Any]) -> bool:
+    """Sets some of `match`, `types`, `min_severity`, `escalations`, `repeat_s` and `quiet_hours`; whether there is such an
+    endpoint."""
+    return await _changed(conn, _present(endpoint_id).values(dict(wishes)))
 
 
 async def disable(conn: AsyncConnection, endpoint_id: int, *, reason: str) -> bool:

@@ -1,8 +1,11 @@
 import json
 
+from service.notify import notification
+
 from .conftest import Asking
 
 JSON = {"Content-Type": "application/json"}
+TYPES = list(notification.TYPES)
 URL = "https://hooks.example.com/services/secret"
 
 
@@ -60,6 +63,22 @@ async def test_all_that_an_endpoint_wants_is_shown_but_its_routing_key(ask: Aski
     assert {name: shown[name] for name in wants} == wants
     assert (shown["failing_since"], shown["disabled_reason"]) == (None, None)
     assert "canary" not in made.text + str(shown)
+
+
+async def test_what_a_webhook_wants_can_be_changed_and_the_rest_stays(ask: Asking) -> None:
+    made = (await ask("POST", "/v1/webhooks", json={"url": URL, "match": "app:shop", "repeat_s": 600})).json()
+    path = f"/v1/webhooks/{made['id']}"
+
+    changed = (await ask("PATCH", path, json={"repeat_s": None, "min_severity": "error", "types": TYPES[:1]})).json()
+    silenced = (await ask("PATCH", path, json={"enabled": False, "quiet_hours": "22:00-07:00 UTC"})).json()
+
+    expected = {**made, "repeat_s": None, "min_severity": "error", "types": TYPES[:1]}
+    expected.pop("secret")
+    assert changed == expected
+    assert (silenced["enabled"], silenced["quiet_hours"], silenced["match"]) == (False, "22:00-07:00 UTC", "app:shop")
+    for wrong in ({}, {"url": URL}, {"match": "code:"}, {"min_severity": "loud"}, {"types": []}, {"enabled": None}):
+        assert (await ask("PATCH", path, json=wrong)).status_code == 400, wrong
+    assert (await ask("PATCH", "/v1/webhooks/999", json={"match": ""})).status_code == 404
 
 
 async def test_a_delivery_that_is_done_with_can_be_sent_again_under_its_id(ask: Asking) -> None:

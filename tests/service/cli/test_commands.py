@@ -68,6 +68,7 @@ async def test_what_a_webhook_wants_is_said_when_it_is_added_and_shown_in_the_li
     options += ["--repeat", "30m", "--quiet", "22:00-07:00 UTC", "--format", "pagerduty", "--routing-key", "canary"]
     added = await here("webhook", "add", "https://events.example.com/v2/enqueue", *options)
     listed = await here("webhook", "list")
+    changed = await here("webhook", "change", "1", "--match", "app:shop", "--repeat", "none", "--type", "none")
     disabled = await here("webhook", "disable", "1")
     enabled = await here("webhook", "enable", "1", "--json")
     wrong = await here("webhook", "add", "https://hooks.example.com/x", "--repeat", "often")
@@ -75,6 +76,7 @@ async def test_what_a_webhook_wants_is_said_when_it_is_added_and_shown_in_the_li
     assert [one.status for one in (added, listed, disabled, enabled, wrong)] == [0, 0, 0, 0, 2]
     assert "from error on; incident.opened, incident.resolved; no escalations; reminded every 1800 s" in listed.out
     assert "quiet 22:00-07:00 UTC" in listed.out
+    assert changed.err.endswith("is told of: app:shop; from error on; no escalations; quiet 22:00-07:00 UTC\n")
     assert "disabled: disabled by hand" in disabled.err
     assert enabled.json()["enabled"] is True
     assert "canary" not in added.out + added.err + listed.out + enabled.out
