@@ -68,9 +68,17 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
         if await is_ready and worker:
             url = settings.server.public_url
             reading = reading_of(settings)
-            group.create_task(
-                work(db, rules, settings.flag_prefix, settings.retention, stop, reading=reading, public_url=url)
+            working = work(
+                db,
+                rules,
+                settings.flag_prefix,
+                settings.retention,
+                stop,
+                reading=reading,
+                public_url=url,
+                notify=settings.notify,
             )
+            group.create_task(working)
     if ending:
         ending.cancel()
 

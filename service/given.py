@@ -38,6 +38,7 @@ ENVIRONMENT = (
     "DATABASE_URL",
     "DRAINWATCH_ADMIN_TOKEN",
     "DRAINWATCH_CONFIG",
+    "DRAINWATCH_HEARTBEAT_URL",
     "DRAINWATCH_HOME",
     "DRAINWATCH_SPOOL",
     # What the terminal's commands read for themselves.
@@ -205,6 +206,18 @@ def url(text: str) -> str:
     if not valid or re.search(r"[\s?#]", text):
         raise Wrong('a URL without user and query, as in "https://logs.example.com"')
     return text.rstrip("/")
+
+
+def hook(text: str) -> str:
+    """An address to POST to, with whatever is behind its host."""
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.username is None
+    except ValueError:
+        valid = False
+    if not valid or not re.fullmatch("[!-~]{1,2048}", text):
+        raise Wrong('an http or https URL to POST to, as in "https://alarm.example.com/ID"')
+    return text
 
 
 def token(text: str) -> str:

@@ -86,6 +86,13 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """`heartbeat_url` is called each minute; None: nothing is. It is often a secret."""
+
+    heartbeat_url: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AppSettings:
     """What is known of an app beyond its logs; None where it was not said. `name` is as registered with `drain add`."""
 
@@ -108,6 +115,7 @@ class Settings:
     database: DatabaseSettings
     ingest: IngestSettings
     retention: RetentionSettings
+    notify: NotifySettings
     apps: tuple[AppSettings, ...]
     events: tuple[EventTable, ...]
     watched_paths: frozenset[str]
@@ -155,6 +163,7 @@ def _settings(said: Given) -> Settings:
             lines=said.read("DRAINWATCH_RETENTION_LINES", given.duration, timedelta(days=7)),
             events=said.read("DRAINWATCH_RETENTION_EVENTS", given.duration, timedelta(days=90)),
         ),
+        notify=NotifySettings(said.read("DRAINWATCH_HEARTBEAT_URL", given.hook, None, secret=True)),
         apps=_apps(said),
         # The first that matches a line reads it: one's own come before the built-in.
         events=(*_events(said.tables(), said.file), *_events(_built_in(), BUILT_IN)),

@@ -12,7 +12,7 @@ from service.housekeeping import keep_house
 from service.incidents.watch import Watch
 from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
-from service.settings import RetentionSettings
+from service.settings import NotifySettings, RetentionSettings
 from service.store.database import Database
 
 
@@ -25,11 +25,13 @@ async def work(
     *,
     reading: Reading,
     public_url: str,
+    notify: NotifySettings,
 ) -> None:
     """Runs everything a worker does until `stop` is set; any number of workers share the apps."""
     # Never the DYNO name: it returns with the next dyno, while this one may still be at work.
     holder = f"{socket.gethostname()}/{os.getpid()}/{token_hex(4)}"
     async with WayOut() as way_out, asyncio.TaskGroup() as group:
         group.create_task(Watch(db, rules, flag_prefix, holder=holder, reading=reading).run(stop))
-        group.create_task(Deliverer(db, way_out, public_url=public_url).run(stop))
+        deliverer = Deliverer(db, way_out, public_url=public_url, heartbeat_url=notify.heartbeat_url)
+        group.create_task(deliverer.run(stop))
         group.create_task(keep_house(db, retention, stop))

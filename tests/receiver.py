@@ -37,6 +37,16 @@ async def silence(writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
 
+def slowly(seconds: float, then: Script) -> Script:
+    """Answers like `then`, but after so long."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        await then(writer)
+
+    return write
+
+
 def held_until(released: asyncio.Event) -> Script:
     """Answers 204, but not before `released` is set."""
 

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from service.api import (
     apps,
     codes,
+    deliveries,
     docs,
     drains,
     events,
@@ -32,6 +33,7 @@ ROUTERS = (
     codes.router,
     drains.router,
     webhooks.router,
+    deliveries.router,
     tokens.router,
     quarantine.router,
     health.router,

@@ -1,8 +1,8 @@
 """GET /metrics: what this process counts, and what the database says of all of them; in Prometheus' text format.
 
 Every number of `service/metrics.py` is this process's own: scrape each process and add up. What begins with
-`drainwatch_stage_`, `drainwatch_drain_` or `drainwatch_incidents_` comes from the database and is the same whichever process
-is asked.
+`drainwatch_stage_`, `drainwatch_drain_`, `drainwatch_incidents_` or `drainwatch_deliveries_` comes from the database and is
+the same whichever process is asked.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ from service.api.guard import BEARER, guarded
 from service.api.problems import problems
 from service.errors import StoreAway
 from service.metrics import DATABASE_UP, REGISTRY
-from service.store import backlog, drains
+from service.notify.deliver import PER_ENDPOINT
+from service.store import backlog, deliveries, drains
 from service.store.backlog import Ongoing, Stage
 from service.store.drains import Drain
 
@@ -55,10 +56,13 @@ class _Asked:
     stages: Sequence[Stage]
     ongoing: Sequence[Ongoing]
     drains: Sequence[Drain]
+    overdue: int
 
     def collect(self) -> Iterable[Metric]:
         yield from _stages(self.stages)
         yield _ongoing(self.ongoing)
+        says = "Deliveries due for more than a minute that nothing holds up; 0 unless no worker is alive."
+        yield _gauge("deliveries_overdue", says, [], [([], float(self.overdue))])
         yield from _drains(self.drains)
 
 
@@ -69,7 +73,12 @@ async def _ask(api: Api) -> _Asked | None:
             if api.tallies:
                 await api.tallies.keep(api.db)
             async with api.db.read() as conn:
-                return _Asked(await backlog.stages(conn), await backlog.ongoing(conn), await drains.listed(conn))
+                return _Asked(
+                    await backlog.stages(conn),
+                    await backlog.ongoing(conn),
+                    await drains.listed(conn),
+                    await deliveries.overdue(conn, per_endpoint=PER_ENDPOINT),
+                )
     except (StoreAway, TimeoutError):
         return None
 

@@ -1,33 +1,38 @@
-"""Webhooks: where incidents are told, and what became of each telling."""
+"""Webhooks: where incidents are told."""
 
 from typing import Annotated
 
-from fastapi import Query as FromQuery
 from fastapi import Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
+from parsers.event import Severity
 from service.access import Scope
 from service.api import parameters
 from service.api.context import answer, api_of, numbered
+from service.api.deliveries import DeliveryJson, delivery_json
 from service.api.guard import guarded_router
 from service.api.problems import problems
+from service.errors import Refused
 from service.notify import endpoints
 from service.notify.endpoints import Endpoint, NewSecret
 from service.notify.formats import FORMATS
+from service.notify.new_endpoint import LEAST_REPEAT_S, MOST_REPEAT_S
 from service.notify.notification import TYPES
-from service.store.deliveries import Attempt, Delivery
-from service.store.pages import Page, read_cursor
+from service.store.pages import Page
 from service.wire.instant import instant
 from service.wire.page import PageJson, page_json
+
+SEVERITIES = tuple(one.label for one in Severity)
 
 router = guarded_router("webhooks", Scope.ADMIN)
 
 
 class WebhookJson(TypedDict):
-    """An endpoint. `url` shows its host alone, since what follows is often a secret; `types` null: all;
-    `disabled_reason` null: it is enabled."""
+    """An endpoint. `url` shows its host alone, since what follows is often a secret; `types` null: all; `min_severity` null:
+    any; `repeat_s` null: no reminders; `quiet_hours` as in "22:00-07:00 Europe/Berlin"; `disabled_reason` null: it is enabled;
+    `failing_since` null: the last attempt succeeded, or there was none."""
 
     id: int
     url: str
@@ -35,8 +40,13 @@ class WebhookJson(TypedDict):
     match: str
     types: list[str] | None
     allow_private: bool
+    min_severity: str | None
+    escalations: bool
+    repeat_s: int | None
+    quiet_hours: str | None
     enabled: bool
     disabled_reason: str | None
+    failing_since: str | None
     created_at: str
     previous_until: str | None
 
@@ -47,28 +57,35 @@ class NewWebhookSecretJson(WebhookJson):
     secret: str
 
 
-class AttemptJson(TypedDict):
-    """One POST tried. `status` null: no answer came, and `error` says why; `answer` is its first KiB."""
-
-    at: str
-    status: int | None
-    ms: int
-    error: str | None
-    answer: str | None
-
-
-class DeliveryJson(TypedDict):
-    """One thing owed to one endpoint. `webhook_id` is the header's, the same with each attempt."""
-
-    id: str
-    webhook_id: str
-    type: str
-    incident_id: str | None
-    endpoint_id: int
-    status: str
-    created_at: str
-    due_at: str
-    attempts: list[AttemptJson]
+Match = Annotated[
+    str, Field(description="Only incidents that match this filter; empty: all.", examples=["severity>=error"])
+]
+Types = Annotated[
+    list[parameters.Text] | None,
+    Field(
+        description="Only these; null: all.",
+        json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}},
+    ),
+]
+MinSeverity = Annotated[
+    parameters.Text | None,
+    Field(description="Nothing below it; null: anything.", json_schema_extra={"enum": [*SEVERITIES, None]}),
+]
+Escalations = Annotated[bool, Field(description="False: it is not told what nobody has acknowledged in time.")]
+RepeatS = Annotated[
+    int | None,
+    Field(
+        description="Remind of what is open and not acknowledged, after so many seconds each time; null: never.",
+        json_schema_extra={"minimum": LEAST_REPEAT_S, "maximum": MOST_REPEAT_S},
+    ),
+]
+QuietHours = Annotated[
+    parameters.Text | None,
+    Field(
+        description="When it is left alone, save with what is critical; told afterwards.",
+        examples=["22:00-07:00 Europe/Berlin"],
+    ),
+]
 
 
 class NewWebhook(parameters.Body):
@@ -85,30 +102,28 @@ class NewWebhook(parameters.Body):
     format: Annotated[
         parameters.Text, Field(description="The body's format.", json_schema_extra={"enum": list(FORMATS)})
     ] = "standard"
-    match: Annotated[
-        str, Field(description="Only incidents that match this filter; empty: all.", examples=["severity>=error"])
-    ] = ""
-    types: Annotated[
-        list[parameters.Text] | None,
-        Field(
-            description="Only these; null: all.",
-            json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}},
-        ),
-    ] = None
+    match: Match = ""
+    types: Types = None
     allow_private: Annotated[bool, Field(description="Allow private and loopback addresses.")] = False
+    routing_key: Annotated[
+        parameters.Text | None, Field(description="PagerDuty's integration key; for that format alone.")
+    ] = None
+    min_severity: MinSeverity = None
+    escalations: Escalations = True
+    repeat_s: RepeatS = None
+    quiet_hours: QuietHours = None
 
 
 class ChangedWebhook(parameters.Body):
-    """What to change of an endpoint."""
+    """What to change of an endpoint; what is not named stays as it is."""
 
-    enabled: Annotated[bool, Field(description="False: tell it nothing more; true: tell it again from now on.")]
-
-
-class DeliveryQuery(parameters.Query):
-    """Which deliveries."""
-
-    limit: parameters.Limit = 100
-    cursor: parameters.Cursor = None
+    enabled: Annotated[bool, Field(description="False: tell it nothing more; true: tell it again from now on.")] = True
+    match: Match = ""
+    types: Types = None
+    min_severity: MinSeverity = None
+    escalations: Escalations = True
+    repeat_s: RepeatS = None
+    quiet_hours: QuietHours = None
 
 
 @router.get("/webhooks", response_model=PageJson[WebhookJson], summary="Webhooks")
@@ -128,6 +143,11 @@ async def add_webhook(request: Request, _: parameters.NoQuery, body: NewWebhook)
         match=body.match,
         types=body.types,
         allow_private=body.allow_private,
+        routing_key=body.routing_key,
+        min_severity=_severity(body.min_severity),
+        escalations=body.escalations,
+        repeat_s=body.repeat_s,
+        quiet_hours=body.quiet_hours,
     )
     return answer(_secret_json(added), 201)
 
@@ -138,11 +158,21 @@ async def one_webhook(request: Request, id: str, _: parameters.NoQuery) -> JSONR
     return answer(webhook_json(await endpoints.one(api_of(request).db, numbered(id, "webhook"))))
 
 
-@router.patch("/webhooks/{id}", response_model=WebhookJson, summary="Enable or disable", responses=problems(404))
+@router.patch("/webhooks/{id}", response_model=WebhookJson, summary="Change a webhook", responses=problems(404, 409))
 async def change_webhook(request: Request, id: str, _: parameters.NoQuery, body: ChangedWebhook) -> JSONResponse:
-    """The endpoint as it is then. What was owed to one that is disabled is not sent."""
-    change = endpoints.enable if body.enabled else endpoints.disable
-    return answer(webhook_json(await change(api_of(request).db, numbered(id, "webhook"))))
+    """The endpoint as it is then. What was owed to one that is disabled is not sent; what else is changed holds for what comes
+    about from now on."""
+    named = {name: getattr(body, name) for name in body.model_fields_set}
+    if not named:
+        raise Refused(400, "the body names nothing to change; expected some member of it", expected="some member")
+    if "min_severity" in named:
+        named["min_severity"] = _severity(body.min_severity)
+    enabled = named.pop("enabled", None)
+    db, number = api_of(request).db, numbered(id, "webhook")
+    changed = await endpoints.change(db, number, named)
+    if enabled is not None:
+        changed = await (endpoints.enable if enabled else endpoints.disable)(db, number)
+    return answer(webhook_json(changed))
 
 
 @router.delete("/webhooks/{id}", status_code=204, summary="Remove a webhook", responses=problems(404))
@@ -160,7 +190,7 @@ async def remove_webhook(request: Request, id: str, _: parameters.NoQuery) -> Re
     responses=problems(404, 409),
 )
 async def try_webhook(request: Request, id: str, _: parameters.NoQuery) -> JSONResponse:
-    """A made-up incident is on its way, marked as a test; its deliveries tell what came of it."""
+    """An incident of the past, or a made-up one, is on its way, marked as a test; its deliveries tell what came of it."""
     api = api_of(request)
     queued = await endpoints.test(api.db, numbered(id, "webhook"), public_url=api.public_url)
     return answer(delivery_json(queued), 202)
@@ -174,19 +204,6 @@ async def rotate_webhook(request: Request, id: str, _: parameters.NoQuery) -> JS
     return answer(_secret_json(await endpoints.rotate(api_of(request).db, numbered(id, "webhook"))))
 
 
-@router.get(
-    "/webhooks/{id}/deliveries",
-    response_model=PageJson[DeliveryJson],
-    summary="What a webhook was sent",
-    responses=problems(404),
-)
-async def list_deliveries(request: Request, id: str, query: Annotated[DeliveryQuery, FromQuery()]) -> JSONResponse:
-    """What the endpoint was sent or is owed, newest first, with every attempt."""
-    after = read_cursor(query.cursor, of="deliveries") if query.cursor else None
-    page = await endpoints.deliveries_of(api_of(request).db, numbered(id, "webhook"), limit=query.limit, after=after)
-    return answer(page_json(page, delivery_json, of="deliveries"))
-
-
 def webhook_json(endpoint: Endpoint) -> WebhookJson:
     """An endpoint as a list shows it."""
     return {
@@ -196,36 +213,27 @@ def webhook_json(endpoint: Endpoint) -> WebhookJson:
         "match": endpoint.match,
         "types": list(endpoint.types) if endpoint.types is not None else None,
         "allow_private": endpoint.allow_private,
+        "min_severity": endpoint.min_severity.label if endpoint.min_severity is not None else None,
+        "escalations": endpoint.escalations,
+        "repeat_s": endpoint.repeat_s,
+        "quiet_hours": endpoint.quiet_hours,
         "enabled": endpoint.enabled,
         "disabled_reason": endpoint.disabled_reason,
+        "failing_since": instant(endpoint.failing_since) if endpoint.failing_since else None,
         "created_at": instant(endpoint.created_at),
         "previous_until": instant(endpoint.previous_until) if endpoint.previous_until else None,
     }
 
 
-def delivery_json(delivery: Delivery) -> DeliveryJson:
-    """A delivery with its attempts, the first one first."""
-    return {
-        "id": str(delivery.id),
-        "webhook_id": str(delivery.id),
-        "type": delivery.type,
-        "incident_id": str(delivery.incident_id) if delivery.incident_id else None,
-        "endpoint_id": delivery.endpoint_id,
-        "status": delivery.status,
-        "created_at": instant(delivery.created_at),
-        "due_at": instant(delivery.due_at),
-        "attempts": [_attempt_json(attempt) for attempt in delivery.attempts],
-    }
-
-
-def _attempt_json(attempt: Attempt) -> AttemptJson:
-    return {
-        "at": instant(attempt.at),
-        "status": attempt.status,
-        "ms": attempt.ms,
-        "error": attempt.error,
-        "answer": attempt.answer,
-    }
+def _severity(label: str | None) -> Severity | None:
+    if label is None:
+        return None
+    if label not in SEVERITIES:
+        expected = f"null, or one of {', '.join(SEVERITIES)}"
+        raise Refused(
+            400, f"min_severity is {label[:80]!r}; expected {expected}", parameter="min_severity", expected=expected
+        )
+    return Severity.of(label)
 
 
 def _secret_json(made: NewSecret) -> NewWebhookSecretJson:

@@ -103,6 +103,9 @@ def check_url(url: str, *, allow_private: bool) -> None:
 
 def shown_url(url: str) -> str:
     """`url` as it may be shown: scheme, host and port, and `/…` for a path or query, which are often the secret itself."""
+    scheme = url.partition("://")[0]
+    if scheme.lower() not in ("http", "https"):  # one of Apprise's own, which has its credentials anywhere
+        return f"{scheme}://…"
     parsed = httpx.URL(url)
     rest = parsed.raw_path.decode("ascii")
     return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}{'/…' if rest != '/' else '/'}"

@@ -3,18 +3,20 @@
 A secret is shown when it is made and never again, and the URL only as far as its host: what follows is often a secret too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from parsers.filters import FilterError, parse_filter
+from parsers.event import Severity
 from service.errors import Refused
-from service.notify.addresses import check_url, shown_url
+from service.notify.addresses import shown_url
 from service.notify.backoff import GIVE_UP_AFTER
-from service.notify.example import example
+from service.notify.example import past_or_example
 from service.notify.formats import FORMATS
-from service.notify.notification import TEST, TYPES
+from service.notify.new_endpoint import check_new, check_wishes
+from service.notify.notification import TEST
 from service.notify.signature import OVERLAP, new_secret
 from service.store import clocks, deliveries, transitions
 from service.store import endpoints as store
@@ -24,15 +26,15 @@ from service.store.endpoints import EndpointRow
 from service.store.ids import new_id
 from service.store.pages import Key, Page
 
-_URL_LENGTH = 2048
 _REASON_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An endpoint as people see it. `url` shows its host, and `/…` for what follows; `match` is filter text ("" for all),
-    `types` None for all; `disabled_reason` is None while it is enabled; a secret before the present one signs until
-    `previous_until` (None: there is none)."""
+    `types` None for all, `min_severity` None for any; it is reminded each `repeat_s` seconds (None: never) and left alone in
+    `quiet_hours` (`22:00-07:00 Europe/Berlin`); `disabled_reason` is None while it is enabled, `failing_since` is None unless
+    every attempt since then has failed; a secret before the present one signs until `previous_until` (None: there is none)."""
 
     id: int
     url: str
@@ -40,7 +42,12 @@ class Endpoint:
     match: str
     types: tuple[str, ...] | None
     allow_private: bool
+    min_severity: Severity | None
+    escalations: bool
+    repeat_s: int | None
+    quiet_hours: str | None
     disabled_reason: str | None
+    failing_since: datetime | None
     previous_until: datetime | None
     created_at: datetime
 
@@ -66,31 +73,38 @@ async def add(
     match: str = "",
     types: Sequence[str] | None = None,
     allow_private: bool = False,
+    routing_key: str | None = None,
+    min_severity: Severity | None = None,
+    escalations: bool = True,
+    repeat_s: int | None = None,
+    quiet_hours: str | None = None,
 ) -> NewSecret:
     """A new endpoint, told of what comes about from now on. Raises Refused (400) for a value that cannot be."""
-    if len(url) > _URL_LENGTH:
-        raise Refused(
-            400,
-            f"the URL has {len(url)} characters; expected at most {_URL_LENGTH}",
-            parameter="url",
-            expected=f"at most {_URL_LENGTH} characters",
-        )
-    check_url(url, allow_private=allow_private)
-    _check_word("format", format, tuple(FORMATS))
-    _check_match(match)
-    for wanted in types or ():
-        _check_word("types", wanted, TYPES)
-    if types is not None and not types:
-        raise Refused(
-            400,
-            "types is an empty list, and such an endpoint is told nothing; expected at least one type, or null for all",
-            parameter="types",
-            expected=f"null, or some of {', '.join(TYPES)}",
-        )
+    check_new(
+        url=url,
+        format=format,
+        match=match,
+        types=types,
+        allow_private=allow_private,
+        routing_key=routing_key,
+        repeat_s=repeat_s,
+        quiet_hours=quiet_hours,
+    )
     secret = new_secret()
     async with db.begin() as conn:
         added = await store.add(
-            conn, url=url, secret=secret, format=format, match=match, types=types, allow_private=allow_private
+            conn,
+            url=url,
+            secret=secret,
+            format=format,
+            match=match,
+            types=types,
+            allow_private=allow_private,
+            routing_key=routing_key,
+            min_severity=min_severity,
+            escalations=escalations,
+            repeat_s=repeat_s,
+            quiet_hours=quiet_hours,
         )
     return NewSecret(_endpoint(added), secret)
 
@@ -108,24 +122,26 @@ async def one(db: Database, endpoint_id: int) -> Endpoint:
 
 
 async def test(db: Database, endpoint_id: int, *, public_url: str) -> Delivery:
-    """Queues a made-up incident for the endpoint, marked as a test, through the same format and the same client as all others.
+    """Queues an incident of the past (a made-up one where there is none) for the endpoint, marked as a test, through the same
+    format and the same client as all others.
 
     Raises Refused: 404 where there is no such endpoint, 409 where it is disabled.
     """
     async with db.begin() as conn:
-        row = _found(await store.one(conn, endpoint_id), endpoint_id)
+        row = _changeable(await store.one(conn, endpoint_id), endpoint_id)
         if row.disabled_reason is not None:
             raise Refused(
                 409, f"webhook {endpoint_id} is disabled ({row.disabled_reason}); enable it first, then test it"
             )
         now = await clocks.now(conn)
         id = new_id()
+        notification = await past_or_example(conn, row, public_url=public_url, now=now)
         await deliveries.enqueue(
             conn,
             id=id,
             endpoint_id=endpoint_id,
             type=TEST,
-            payload=FORMATS[row.format](example(now, public_url)),
+            payload=FORMATS[row.format](notification),
             now=now,
             give_up_at=now + GIVE_UP_AFTER,
         )
@@ -138,15 +154,28 @@ async def rotate(db: Database, endpoint_id: int) -> NewSecret:
     such endpoint."""
     secret = new_secret()
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         until = await clocks.now(conn) + OVERLAP
         await store.replace_secret(conn, endpoint_id, secret=secret, previous_until=until)
         return NewSecret(_endpoint(_found(await store.one(conn, endpoint_id), endpoint_id)), secret)
+
+
+async def change(db: Database, endpoint_id: int, wishes: Mapping[str, Any]) -> Endpoint:
+    """The endpoint, which from now on wants what `wishes` say: some of `match`, `types`, `min_severity`, `escalations`,
+    `repeat_s` and `quiet_hours`. Raises Refused: 404 where there is no such endpoint, 400 for a value that cannot be."""
+    check_wishes(**{name: wishes[name] for name in ("match", "types", "repeat_s", "quiet_hours") if name in wishes})
+    async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
+        if wishes:
+            await store.change(conn, endpoint_id, wishes)
+        return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
 
 async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by hand") -> Endpoint:
     """The endpoint, told of nothing any more until it is enabled; what was still owed to it is dead. One that is disabled
     keeps its reason. Raises Refused (404) where there is no such endpoint."""
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         await store.disable(conn, endpoint_id, reason=reason[:_REASON_LENGTH])
         return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
@@ -154,6 +183,7 @@ async def disable(db: Database, endpoint_id: int, *, reason: str = "disabled by 
 async def enable(db: Database, endpoint_id: int) -> Endpoint:
     """The endpoint, told again of what comes about from now on. Raises Refused (404) where there is no such endpoint."""
     async with db.begin() as conn:
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
         await store.enable(conn, endpoint_id)
         return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
@@ -162,8 +192,8 @@ async def remove(db: Database, endpoint_id: int) -> None:
     """Nothing is sent there any more, and its URL and secrets are forgotten. Raises Refused (404) where there is no such
     endpoint."""
     async with db.begin() as conn:
-        if not await store.remove(conn, endpoint_id):
-            _found(None, endpoint_id)
+        _changeable(await store.one(conn, endpoint_id), endpoint_id)
+        await store.remove(conn, endpoint_id)
 
 
 async def deliveries_of(
@@ -200,25 +230,14 @@ async def redeliver(db: Database, delivery_id: UUID) -> Delivery:
         return _found_delivery(await deliveries.one(conn, delivery_id), delivery_id)
 
 
-def _check_word(parameter: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        expected = f"{'one' if parameter == 'format' else 'some'} of {', '.join(known)}"
+def _changeable(row: EndpointRow | None, endpoint_id: int) -> EndpointRow:
+    found = _found(row, endpoint_id)
+    if found.format == store.HEARTBEAT:
         raise Refused(
-            400, f"{parameter} holds {value[:80]!r}; expected {expected}", parameter=parameter, expected=expected
+            409,
+            f"webhook {endpoint_id} is the heartbeat; expected another one: DRAINWATCH_HEARTBEAT_URL says where it goes",
         )
-
-
-def _check_match(text: str) -> None:
-    try:
-        parse_filter(text)
-    except FilterError as error:
-        raise Refused(
-            400,
-            f"match is wrong at column {error.column}: expected {error.expected}",
-            parameter="match",
-            column=error.column,
-            expected=error.expected,
-        ) from error
+    return found
 
 
 def _found(row: EndpointRow | None, endpoint_id: int) -> EndpointRow:
@@ -241,7 +260,12 @@ def _endpoint(row: EndpointRow) -> Endpoint:
         match=row.match,
         types=row.types,
         allow_private=row.allow_private,
+        min_severity=row.min_severity,
+        escalations=row.escalations,
+        repeat_s=row.repeat_s,
+        quiet_hours=row.quiet_hours,
         disabled_reason=row.disabled_reason,
+        failing_since=row.failing_since,
         previous_until=row.previous_until if row.previous_secret is not None else None,
         created_at=row.created_at,
     )

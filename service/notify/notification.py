@@ -1,40 +1,64 @@
 """What is told, before it has the format of the place that it goes to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 TEST = "webhook.test"
+ACKNOWLEDGED = "incident.acknowledged"
+ESCALATED = "incident.escalated"
 RESOLVED = "incident.resolved"
 # With these an incident becomes loud.
 OPENINGS = frozenset({"incident.opened", "incident.reopened"})
+# Not steps of an incident: time that went by, a storm, a silence that is over, an endpoint that was given up.
+REMINDER = "incident.reminder"
+DIGEST = "incidents.digest"
+SILENCE_ENDED = "silence.ended"
+DISABLED = "webhook.disabled"
 
 # Kinds of transition that are told, and as what. The others (a note, say) are for the timeline alone. A severity that
 # went up while the incident was open is an escalation to whoever reads of it.
 TYPE_OF = {
     "opened": "incident.opened",
-    "acknowledged": "incident.acknowledged",
-    "escalated": "incident.escalated",
-    "raised": "incident.escalated",
+    "acknowledged": ACKNOWLEDGED,
+    "escalated": ESCALATED,
+    "raised": ESCALATED,
     "resolved": RESOLVED,
     "reopened": "incident.reopened",
 }
+_NOT_OF_ONE = frozenset({DIGEST, SILENCE_ENDED, DISABLED})
 # What an endpoint may ask for; a test comes to every endpoint.
-TYPES = tuple(dict.fromkeys(TYPE_OF.values()))
+TYPES = (*dict.fromkeys(TYPE_OF.values()), REMINDER, DIGEST, SILENCE_ENDED, DISABLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One thing told: `type` as on the wire (`incident.opened`), `at` when it came about (events' time, aware UTC),
-    `incident` its JSON as it was then, `url` where a person reads on. `test`: nothing happened, somebody tries the endpoint.
+    """One thing told: `type` as on the wire (`incident.opened`), `at` when it came about (events' time, aware UTC), `url` where
+    a person reads on. `test`: nothing happened, somebody tries the endpoint.
+
+    It is about one `incident` (its JSON as it was then); a digest and the end of a silence are about `incidents`, and
+    `incident` is None or stands for all of them; `silence` is the one that ended, `webhook` one that is told nothing any more.
     """
 
     type: str
     at: datetime
-    incident: Mapping[str, Any]
+    incident: Mapping[str, Any] | None
     url: str
     test: bool = False
+    incidents: Sequence[Mapping[str, Any]] = ()
+    silence: Mapping[str, Any] | None = None
+    webhook: Mapping[str, Any] | None = None
+
+    @property
+    def only_incident(self) -> Mapping[str, Any] | None:
+        """The incident that it is about; None where it is about several, or none."""
+        return None if self.type in _NOT_OF_ONE else self.incident
+
+    @property
+    def all_incidents(self) -> Sequence[Mapping[str, Any]]:
+        """Every incident that it tells of, none for some."""
+        return self.incidents or (() if self.incident is None else (self.incident,))
 
 
 def late(incident: Mapping[str, Any], *, since: datetime, now: datetime) -> dict[str, Any]:

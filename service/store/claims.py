@@ -4,7 +4,7 @@ A delivery is claimed in one transaction, sent outside of any, and recorded in a
 clock: whoever dies with it is followed when it lapses, and the repeat carries the same id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,10 +30,12 @@ class Claim:
     give_up_at: datetime
     at: datetime
     until: datetime
+    format: str
     url: str = field(repr=False)
     secret: str = field(repr=False)
     previous_secret: str | None = field(repr=False)
     previous_until: datetime | None
+    routing_key: str | None = field(repr=False)
     allow_private: bool
 
 
@@ -50,14 +52,22 @@ class Overtaken:
     incident: Mapping[str, Any]
 
 
-async def due_endpoints(conn: AsyncConnection, *, now: datetime) -> list[int]:
-    """Endpoints with something due, locked until the transaction ends; those that another transaction holds are left out.
-    The lock makes the bound on what is under way at an endpoint hold over all workers."""
-    return list((await conn.execute(_DUE_ENDPOINTS, {"now": now})).scalars())
+async def due_endpoints(conn: AsyncConnection, *, now: datetime) -> dict[int, str | None]:
+    """Endpoints with something due, and their quiet hours; locked until the transaction ends, those that another transaction
+    holds are left out. The lock makes the bound on what is under way at an endpoint hold over all workers."""
+    return {row.id: row.quiet_hours for row in await conn.execute(_DUE_ENDPOINTS, {"now": now})}
 
 
-async def overtaken(conn: AsyncConnection, endpoint_ids: Sequence[int], *, now: datetime) -> list[Overtaken]:
-    """The resolutions at these (locked) endpoints whose opening or reopening is still owed and not being sent just now."""
+async def hold_back(conn: AsyncConnection, endpoint_id: int, *, now: datetime, until: datetime) -> None:
+    """Puts off what is due at this (locked) endpoint until then, save what is critical and what must come before that; the time
+    does not count as time in which it could not be delivered. What is of no incident is not held back."""
+    given = {"endpoint": endpoint_id, "now": now, "until": until}
+    await conn.execute(_LET_GO, given)
+    await conn.execute(_HOLD_BACK, given)
+
+
+async def overtaken(conn: AsyncConnection, endpoint_ids: Iterable[int], *, now: datetime) -> list[Overtaken]:
+    """The resolutions due at these (locked) endpoints whose opening or reopening is still owed and not being sent just now."""
     rows = await conn.execute(_OVERTAKEN, {"endpoints": list(endpoint_ids), "now": now})
     return [
         Overtaken(
@@ -79,7 +89,7 @@ async def supersede(conn: AsyncConnection, resolution: Overtaken, *, payload: st
 
 async def claim(
     conn: AsyncConnection,
-    endpoint_ids: Sequence[int],
+    endpoint_ids: Iterable[int],
     *,
     now: datetime,
     limit: int,
@@ -109,10 +119,12 @@ async def claim(
             give_up_at=row.give_up_at,
             at=now,
             until=row.claimed_until,
+            format=row.format,
             url=row.url,
             secret=row.secret,
             previous_secret=row.previous_secret,
             previous_until=row.previous_until,
+            routing_key=row.routing_key,
             allow_private=row.allow_private,
         )
         for row in rows
@@ -149,13 +161,32 @@ async def _add_attempt(conn: AsyncConnection, claimed: Claim, attempt: Attempt) 
 
 
 _DUE_ENDPOINTS = text("""
-    select e.id from endpoints e
+    select e.id, e.quiet_hours from endpoints e
     where e.removed_at is null and e.disabled_reason is null and exists (
         select from deliveries d
         where d.endpoint_id = e.id and d.status = 'pending' and d.due_at <= :now
             and (d.claimed_until is null or d.claimed_until <= :now))
     order by e.id
     for no key update of e skip locked""")
+
+# An incident's critical step takes with it what was owed before it.
+_CRITICAL_LATER = """
+    exists (
+        select from deliveries c join transitions t using (app_id, incident_id, number)
+        where c.endpoint_id = d.endpoint_id and c.incident_id = d.incident_id and c.number >= d.number
+            and c.status = 'pending' and t.incident ->> 'severity' = 'critical')"""
+
+_HOLD_BACK = text(f"""
+    update deliveries d set due_at = :until,
+        give_up_at = give_up_at + (cast(:until as timestamptz) - cast(:now as timestamptz))
+    where d.endpoint_id = :endpoint and d.status = 'pending' and d.due_at <= :now and d.incident_id is not null
+        and (d.claimed_until is null or d.claimed_until <= :now) and not {_CRITICAL_LATER}""")  # noqa: S608
+
+# What never failed and is not due was held back.
+_LET_GO = text(f"""
+    update deliveries d set due_at = :now
+    where d.endpoint_id = :endpoint and d.status = 'pending' and d.due_at > :now and d.failures = 0
+        and d.incident_id is not null and {_CRITICAL_LATER}""")  # noqa: S608
 
 # The last resolution of each incident tells of all that is owed before it. While the first thing owed is being sent, it may
 # yet arrive: then nothing is overtaken.
@@ -170,7 +201,7 @@ _OVERTAKEN = text("""
         from deliveries o join transitions u using (app_id, incident_id, number)
         where o.endpoint_id = r.endpoint_id and o.incident_id = r.incident_id and o.number < r.number
             and o.status = 'pending') as opening
-    where r.endpoint_id = any(:endpoints) and r.status = 'pending' and r.type = 'incident.resolved'
+    where r.endpoint_id = any(:endpoints) and r.status = 'pending' and r.due_at <= :now and r.type = 'incident.resolved'
         and opening.since is not null and opening.being_sent is not true
         and not exists (
             select from deliveries l
@@ -198,8 +229,8 @@ _CLAIM = text("""
                 and (d.claimed_until is null or d.claimed_until <= :now)
                 and not exists (
                     select from deliveries p
-                    where p.endpoint_id = d.endpoint_id and p.incident_id = d.incident_id and p.number < d.number
-                        and p.status = 'pending')
+                    where p.endpoint_id = d.endpoint_id and p.incident_id = d.incident_id
+                        and (p.number, p.repeat) < (d.number, d.repeat) and p.status = 'pending')
             order by d.due_at, d.id
             limit greatest(place.free, 0)
             for update of d skip locked) as due
@@ -209,7 +240,7 @@ _CLAIM = text("""
     from chosen, endpoints e
     where d.id = chosen.id and e.id = d.endpoint_id
     returning d.id, d.endpoint_id, d.type, d.payload, d.failures, d.give_up_at, d.claimed_until,
-        e.url, e.secret, e.previous_secret, e.previous_until, e.allow_private""")
+        e.format, e.url, e.secret, e.previous_secret, e.previous_until, e.routing_key, e.allow_private""")
 
 _LOCK = text("select from deliveries where id = :id for no key update")
 

@@ -63,8 +63,10 @@ async def enqueue(
     app_id: int | None = None,
     incident_id: UUID | None = None,
     number: int | None = None,
+    repeat: int = 0,
 ) -> bool:
-    """Adds a delivery, due now. False, and nothing added, where this endpoint is owed this transition already."""
+    """Adds a delivery, due now. False, and nothing added, where this endpoint is owed this transition already, or the
+    `repeat`-th reminder of it."""
     added = (
         insert(table)
         .values(
@@ -73,13 +75,14 @@ async def enqueue(
             app_id=app_id,
             incident_id=incident_id,
             number=number,
+            repeat=repeat,
             type=type,
             status="pending",
             payload=payload,
             due_at=now,
             give_up_at=give_up_at,
         )
-        .on_conflict_do_nothing(index_elements=["endpoint_id", "incident_id", "number"])
+        .on_conflict_do_nothing(index_elements=["endpoint_id", "incident_id", "number", "repeat"])
     )
     return (await conn.execute(added.returning(table.c.id))).first() is not None
 
@@ -90,6 +93,13 @@ async def told(
     """Which of the endpoints were told of the incident before its step `number`, since they were last told that it is over."""
     rows = await conn.execute(_TOLD, {"incident": incident_id, "number": number, "endpoints": list(endpoint_ids)})
     return {row.endpoint_id: Told(heard=row.heard, since=row.since) for row in rows}
+
+
+async def overdue(conn: AsyncConnection, *, per_endpoint: int) -> int:
+    """How many deliveries should have been sent more than a minute ago and were not, though nothing stood in their way: no
+    earlier step of their incident, and not `per_endpoint` others that are being sent to a slow receiver. 0: all is well."""
+    count: int = (await conn.execute(_OVERDUE, {"per_endpoint": per_endpoint})).scalar_one()
+    return count
 
 
 async def send_again(conn: AsyncConnection, delivery_id: UUID, *, now: datetime, give_up_at: datetime) -> bool:
@@ -157,6 +167,19 @@ _TOLD = text("""
             where r.endpoint_id = d.endpoint_id and r.incident_id = d.incident_id and r.number < :number
                 and r.type = 'incident.resolved'), 0)
     group by d.endpoint_id""")
+
+# A claim that lapsed less than a minute ago is of one who has just died.
+_OVERDUE = text("""
+    select count(*) from deliveries d join endpoints e on e.id = d.endpoint_id
+    where d.status = 'pending' and e.removed_at is null and e.disabled_reason is null
+        and greatest(d.due_at, d.claimed_until) < clock_timestamp() - interval '60 seconds'
+        and not exists (
+            select from deliveries p
+            where p.endpoint_id = d.endpoint_id and p.incident_id = d.incident_id
+                and (p.number, p.repeat) < (d.number, d.repeat) and p.status = 'pending')
+        and :per_endpoint > (
+            select count(*) from deliveries u
+            where u.endpoint_id = d.endpoint_id and u.status = 'pending' and u.claimed_until > clock_timestamp())""")
 
 _SEND_AGAIN = text("""
     update deliveries set status = 'pending', failures = 0, due_at = :now, give_up_at = :give_up_at, claimed_until = null

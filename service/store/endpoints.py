@@ -1,6 +1,6 @@
 """Where webhooks go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,14 +8,20 @@ from typing import Any
 from sqlalchemy import Row, Update, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parsers.event import Severity
 from service.store.tables import deliveries
 from service.store.tables import endpoints as table
+
+# The one that is told that drainwatch is alive, and nothing else.
+HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """An endpoint with all its secrets, which its `repr` leaves out. `match` is filter text, `types` None for all;
-    `disabled_reason` is None while it is enabled."""
+    """An endpoint with all its secrets, which its `repr` leaves out. `match` is filter text, `types` None for all,
+    `min_severity` None for any, `escalations` whether it wants them; it is reminded each `repeat_s` seconds (None: never), and
+    left alone in `quiet_hours` (`22:00-07:00 Europe/Berlin`); `disabled_reason` is None while it is enabled, `failing_since`
+    is None unless every attempt since then has failed."""
 
     id: int
     url: str = field(repr=False)
@@ -26,7 +32,13 @@ class EndpointRow:
     match: str
     types: tuple[str, ...] | None
     allow_private: bool
+    routing_key: str | None = field(repr=False)
+    min_severity: Severity | None
+    escalations: bool
+    repeat_s: int | None
+    quiet_hours: str | None
     disabled_reason: str | None
+    failing_since: datetime | None
     created_at: datetime
 
 
@@ -39,6 +51,11 @@ async def add(
     match: str,
     types: Sequence[str] | None,
     allow_private: bool,
+    routing_key: str | None = None,
+    min_severity: Severity | None = None,
+    escalations: bool = True,
+    repeat_s: int | None = None,
+    quiet_hours: str | None = None,
 ) -> EndpointRow:
     """The new endpoint."""
     added = insert(table).values(
@@ -48,6 +65,11 @@ async def add(
         match=match,
         types=None if types is None else list(types),
         allow_private=allow_private,
+        routing_key=routing_key,
+        min_severity=None if min_severity is None else int(min_severity),
+        escalations=escalations,
+        repeat_s=repeat_s,
+        quiet_hours=quiet_hours,
     )
     return _endpoint((await conn.execute(added.returning(table))).one())
 
@@ -66,11 +88,11 @@ async def listed(conn: AsyncConnection) -> list[EndpointRow]:
 
 
 async def receiving(conn: AsyncConnection) -> list[EndpointRow]:
-    """Those that deliveries may be made for: neither removed nor disabled, and neither can happen to them before the
-    transaction ends."""
+    """Those that incidents are told: neither removed nor disabled, and neither can happen to them before the transaction
+    ends."""
     found = (
         select(table)
-        .where(table.c.removed_at.is_(None), table.c.disabled_reason.is_(None))
+        .where(table.c.removed_at.is_(None), table.c.disabled_reason.is_(None), table.c.format != HEARTBEAT)
         .order_by(table.c.id)
         .with_for_update(read=True)
     )
@@ -86,6 +108,12 @@ async def replace_secret(conn: AsyncConnection, endpoint_id: int, *, secret: str
     )
 
 
+async def change(conn: AsyncConnection, endpoint_id: int, wishes: Mapping[str, Any]) -> bool:
+    """Sets some of `match`, `types`, `min_severity`, `escalations`, `repeat_s` and `quiet_hours`; whether there is such an
+    endpoint."""
+    return await _changed(conn, _present(endpoint_id).values(dict(wishes)))
+
+
 async def disable(conn: AsyncConnection, endpoint_id: int, *, reason: str) -> bool:
     """Stops telling the endpoint, and ends what is owed to it; whether it was enabled until now."""
     stopped = await _changed(
@@ -98,7 +126,21 @@ async def disable(conn: AsyncConnection, endpoint_id: int, *, reason: str) -> bo
 
 async def enable(conn: AsyncConnection, endpoint_id: int) -> bool:
     """Tells the endpoint again, from the next transition on; whether there is such an endpoint."""
-    return await _changed(conn, _present(endpoint_id).values(disabled_reason=None))
+    return await _changed(conn, _present(endpoint_id).values(disabled_reason=None, failing_since=None))
+
+
+async def note_success(conn: AsyncConnection, endpoint_id: int) -> None:
+    """An attempt has succeeded. Locks the endpoint where it had been failing."""
+    await conn.execute(
+        _present(endpoint_id).where(table.c.failing_since.is_not(None)).values(failing_since=None),
+    )
+
+
+async def note_failure(conn: AsyncConnection, endpoint_id: int, *, at: datetime) -> datetime:
+    """An attempt has failed at that time; since when all have. Locks the endpoint if this is the first."""
+    await conn.execute(_present(endpoint_id).where(table.c.failing_since.is_(None)).values(failing_since=at))
+    since = (await conn.execute(select(table.c.failing_since).where(table.c.id == endpoint_id))).scalar_one_or_none()
+    return since or at
 
 
 async def remove(conn: AsyncConnection, endpoint_id: int) -> bool:
@@ -106,7 +148,7 @@ async def remove(conn: AsyncConnection, endpoint_id: int) -> bool:
     deliveries stay readable."""
     gone = await _changed(
         conn,
-        _present(endpoint_id).values(removed_at=func.now(), secret="", previous_secret=None, url=""),
+        _present(endpoint_id).values(removed_at=func.now(), secret="", previous_secret=None, url="", routing_key=None),
     )
     if gone:
         await _end_deliveries(conn, endpoint_id)
@@ -141,6 +183,12 @@ def _endpoint(row: Row[Any]) -> EndpointRow:
         match=row.match,
         types=None if row.types is None else tuple(row.types),
         allow_private=row.allow_private,
+        routing_key=row.routing_key,
+        min_severity=None if row.min_severity is None else Severity(row.min_severity),
+        escalations=row.escalations,
+        repeat_s=row.repeat_s,
+        quiet_hours=row.quiet_hours,
         disabled_reason=row.disabled_reason,
+        failing_since=row.failing_since,
         created_at=row.created_at,
     )

@@ -347,9 +347,21 @@ endpoints = _table(
     Column("match", Text, nullable=False),
     Column("types", ARRAY(Text)),  # None: all
     Column("allow_private", Boolean, nullable=False),
+    Column("routing_key", Text),  # PagerDuty's; needed in the clear, as it goes into the body
+    Column("min_severity", SmallInteger),  # None: any
+    Column("escalations", Boolean, nullable=False, server_default=text("true")),
+    Column("repeat_s", Integer),  # reminders of what nobody acknowledges; None: none
+    Column("quiet_hours", Text),  # as `22:00-07:00 Europe/Berlin`; None: none
     Column("disabled_reason", Text),  # None: enabled
+    _time("failing_since", optional=True),  # None: the last attempt succeeded, or there was none
     _time("created_at", now=True),
     _time("removed_at", optional=True),
+    Index(
+        "endpoints_heartbeat",
+        "format",
+        unique=True,
+        postgresql_where=text("format = 'heartbeat' and removed_at is null"),
+    ),
 )
 
 # A transition owed to one endpoint. `payload` is the body as it is signed, as text: JSONB would sort its keys, and a repeat
@@ -362,6 +374,7 @@ deliveries = _table(
     Column("app_id", Integer),
     Column("incident_id", Uuid),
     Column("number", Integer),  # the transition's
+    Column("repeat", Integer, nullable=False, server_default=text("0")),  # of reminders of it: 1, 2 …
     Column("type", Text, nullable=False),
     Column(
         "status",
@@ -378,7 +391,7 @@ deliveries = _table(
     Index("deliveries_due", "endpoint_id", "due_at", postgresql_where=text("status = 'pending'")),
     Index("deliveries_by_endpoint", "endpoint_id", "created_at", "id"),
     # One delivery per transition and endpoint, whoever fans out how often; a test belongs to no incident.
-    Index("deliveries_in_order", "endpoint_id", "incident_id", "number", unique=True),
+    Index("deliveries_in_order", "endpoint_id", "incident_id", "number", "repeat", unique=True),
 )
 
 attempts = _table(

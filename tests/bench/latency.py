@@ -1,14 +1,14 @@
 """From the POST of the line that completes an incident to its row, and to the last of nine receivers; a tenth one hangs.
 
 Once with nothing else to do, once at half of the load that one web process takes at most. `python tests/bench/latency.py
-[SAMPLES]`.
+[SAMPLES]`; with `hang` behind it only what the hanging one costs the others: with it and without it, in turns.
 """
 
 import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from math import inf
@@ -23,6 +23,7 @@ from running import running
 from receiver import Receiver, Script, answer, silence
 from service.cli.logplex import Node, piece_of
 from service.notify import endpoints
+from service.store.database import Database
 from vocabulary import boot_timeout
 
 LOAD, PROBED = "load-prod", "probed-prod"
@@ -31,6 +32,7 @@ MOST_SECONDS = 8.0  # of full load, to know what half of it is
 WARM_SECONDS = 2.0
 SAMPLE_SECONDS = 10.0
 POLL_SECONDS = 0.002
+TURNS = 4
 
 
 class Arrivals:
@@ -61,19 +63,23 @@ class Arrivals:
         return max(self._times[subject])
 
 
-async def main(samples: int) -> None:
+async def main(samples: int, *, hang_alone: bool) -> None:
     """Prints a row for each pair of what and when."""
     async with running(worker=True) as here, AsyncExitStack() as stack:
         arrivals = Arrivals()
         for number in range(HEALTHY + 1):
             receiver = await stack.enter_async_context(Receiver())
             receiver.script = (arrivals.noted_by(receiver) if number < HEALTHY else silence,)
-            await endpoints.add(
-                here.db, url=receiver.url, format="standard", match=f"app:{PROBED}", types=None, allow_private=True
-            )
+            added = await endpoints.add(here.db, url=receiver.url, match=f"app:{PROBED}", allow_private=True)
         load, probed = await here.drain(LOAD), await here.drain(PROBED)
         conn = await here.db.asyncpg()
         node = Node(here.url, app=PROBED, secret=probed)
+        if hang_alone:
+            hanging = added.endpoint.id  # the last one
+            await compare(here.db, hanging, lambda n, tag: probe(node, conn, arrivals, n, tag), samples)
+            await node.close()
+            await conn.close()
+            return
         show("idle", await probe(node, conn, arrivals, samples, "idle"), half=False)
         most = await press(Pressure(here.port, LOAD, load, MOST_SECONDS))
         half = Pressure(here.port, LOAD, load, 3600, lines_per_second=most.lines_per_second / 2)
@@ -83,6 +89,21 @@ async def main(samples: int) -> None:
         pressing.cancel()
         await node.close()
         await conn.close()
+
+
+Found = list[tuple[float, float, float]]
+
+
+async def compare(db: Database, hanging: int, probing: Callable[[int, str], Awaitable[Found]], samples: int) -> None:
+    """The same with the endpoint that hangs and without it, in turns."""
+    found: dict[str, Found] = {"with it": [], "without it": []}
+    for turn in range(TURNS):
+        await endpoints.enable(db, hanging)
+        found["with it"] += await probing(samples // TURNS, f"with{turn}x")
+        await endpoints.disable(db, hanging)
+        found["without it"] += await probing(samples // TURNS, f"without{turn}x")
+    for when, times in found.items():
+        show(when, times)
 
 
 async def probe(
@@ -129,4 +150,4 @@ def show(when: str, found: Sequence[tuple[float, float, float]], *, half: bool) 
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100))
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100, hang_alone="hang" in sys.argv))

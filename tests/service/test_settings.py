@@ -55,6 +55,7 @@ def test_the_environment_says_it_all() -> None:
             "DRAINWATCH_RETENTION_LINES": "36h",
             "DRAINWATCH_RETENTION_EVENTS": "365d",
             "DRAINWATCH_ADMIN_TOKEN": "open-sesame",
+            "DRAINWATCH_HEARTBEAT_URL": "https://alarm.example.com/id?x=1",
             "DRAINWATCH_LOG_LEVEL": "debug",
             "DRAINWATCH_URL": "https://elsewhere.example.com",
             "PATH": "/bin",
@@ -67,6 +68,7 @@ def test_the_environment_says_it_all() -> None:
     assert (settings.ingest.max_body, settings.ingest.admission_bytes) == (1_000_000, 128 * 1024 * 1024)
     assert (settings.ingest.spool, settings.ingest.spool_bytes) == (Path("/var/spool/drainwatch"), 5 * 10**9)
     assert settings.retention == RetentionSettings(lines=timedelta(hours=36), events=timedelta(days=365))
+    assert settings.notify.heartbeat_url == "https://alarm.example.com/id?x=1"
     assert (settings.admin_token, settings.log_level) == ("open-sesame", "debug")
 
 
@@ -91,9 +93,22 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert read_settings(empty) == read_settings({})
 
 
+def test_a_heartbeat_that_is_no_url_is_refused_without_repeating_it() -> None:
+    for wrong in ("canary", "ftp://x/canary", "https://user:canary@example.com/", "https://x/canary x"):
+        said = error_of({"DRAINWATCH_HEARTBEAT_URL": wrong})
+        assert said.startswith("DRAINWATCH_HEARTBEAT_URL cannot be used; expected an http or https URL")
+        assert "canary" not in said
+
+
 def test_no_secret_is_in_what_settings_print() -> None:
     printed = repr(
-        read_settings({"DATABASE_URL": "postgres://user:canary@host/db", "DRAINWATCH_ADMIN_TOKEN": "canary"})
+        read_settings(
+            {
+                "DATABASE_URL": "postgres://user:canary@host/db",
+                "DRAINWATCH_ADMIN_TOKEN": "canary",
+                "DRAINWATCH_HEARTBEAT_URL": "https://x.example.com/canary",
+            }
+        )
     )
     assert "canary" not in printed
 
@@ -204,9 +219,9 @@ def test_the_file_may_stand_elsewhere(tmp_path: Path) -> None:
 
 KNOWN_VARIABLES = (
     "DATABASE_URL, DRAINWATCH_ADMIN_TOKEN, DRAINWATCH_ADMISSION, DRAINWATCH_CONFIG, DRAINWATCH_DRAIN_SECRET, "
-    "DRAINWATCH_HOME, DRAINWATCH_HOST, DRAINWATCH_LOG_LEVEL, DRAINWATCH_MAX_BODY, DRAINWATCH_PUBLIC_URL, "
-    "DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, DRAINWATCH_RETENTION_LINES, "
-    "DRAINWATCH_SPOOL, DRAINWATCH_SPOOL_MAX, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
+    "DRAINWATCH_HEARTBEAT_URL, DRAINWATCH_HOME, DRAINWATCH_HOST, DRAINWATCH_LOG_LEVEL, DRAINWATCH_MAX_BODY, "
+    "DRAINWATCH_PUBLIC_URL, DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, "
+    "DRAINWATCH_RETENTION_LINES, DRAINWATCH_SPOOL, DRAINWATCH_SPOOL_MAX, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
 )
 A_SIZE = 'bytes or a unit, as in "10 MiB"'
 A_URL = 'a URL without user and query, as in "https://logs.example.com"'

@@ -74,6 +74,7 @@ async def test_the_page_is_in_prometheus_text_format_and_says_all_that_it_counts
         "delivery_attempts_total",
         "delivery_attempt_seconds_bucket",
         "stage_waiting",
+        "deliveries_overdue",
         "stage_lag_seconds",
         "database_up",
     ):

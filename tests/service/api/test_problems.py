@@ -50,7 +50,8 @@ async def test_without_a_token_every_route_is_401_whatever_else_is_wrong(ask: As
 async def test_a_scope_that_does_not_reach_is_403_before_the_thing_or_the_body_is_looked_at(ask: Asking) -> None:
     _, read = await access.create(ask.db, name="reader", scope="read")
     _, write = await access.create(ask.db, name="writer", scope="write")
-    admin_only = [one for one in routes() if one[1].split("/")[2] in ("drains", "webhooks", "tokens", "quarantine")]
+    nouns = ("drains", "webhooks", "deliveries", "tokens", "quarantine")
+    admin_only = [one for one in routes() if one[1].split("/")[2] in nouns]
     assert len(admin_only) > 12
 
     for method, path in admin_only:
@@ -167,6 +168,7 @@ async def test_ids_that_name_nothing_are_404_whatever_they_look_like(ask: Asking
         ("GET", "/v1/webhooks/{}"),
         ("POST", "/v1/webhooks/{}/test"),
         ("GET", "/v1/webhooks/{}/deliveries"),
+        ("POST", "/v1/deliveries/{}/redeliver"),
         ("DELETE", "/v1/tokens/{}"),
         ("GET", "/v1/incidents/{}"),
         ("GET", "/v1/events/{}"),

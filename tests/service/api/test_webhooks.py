@@ -1,8 +1,11 @@
 import json
 
+from service.notify import notification
+
 from .conftest import Asking
 
 JSON = {"Content-Type": "application/json"}
+TYPES = list(notification.TYPES)
 URL = "https://hooks.example.com/services/secret"
 
 
@@ -34,9 +37,64 @@ async def test_a_wrong_webhook_is_400_and_its_member_named(ask: Asking) -> None:
         ({"url": URL, "match": "code:"}, "match"),
         ({"url": URL, "match": "a\0b"}, "match"),
         ({"url": URL, "allow_private": "yes"}, "allow_private"),
+        ({"url": URL, "min_severity": "loud"}, "min_severity"),
+        ({"url": URL, "escalations": 1}, "escalations"),
+        ({"url": URL, "repeat_s": 5}, "repeat_s"),
+        ({"url": URL, "repeat_s": "30m"}, "repeat_s"),
+        ({"url": URL, "quiet_hours": "22-7"}, "quiet_hours"),
+        ({"url": URL, "format": "pagerduty"}, "routing_key"),
+        ({"url": URL, "routing_key": "x"}, "routing_key"),
     ):
         answer = await ask("POST", "/v1/webhooks", content=json.dumps(values), headers=JSON)
         assert (answer.status_code, answer.json()["parameter"]) == (400, parameter), (values, answer.text)
+
+
+async def test_all_that_an_endpoint_wants_is_shown_but_its_routing_key(ask: Asking) -> None:
+    wants = {
+        "format": "pagerduty",
+        "min_severity": "error",
+        "escalations": False,
+        "repeat_s": 1800,
+        "quiet_hours": "22:00-07:00 UTC",
+    }
+    made = await ask("POST", "/v1/webhooks", json={"url": URL, "routing_key": "canary", **wants})
+    [shown] = (await ask.get("/v1/webhooks"))["items"]
+
+    assert {name: shown[name] for name in wants} == wants
+    assert (shown["failing_since"], shown["disabled_reason"]) == (None, None)
+    assert "canary" not in made.text + str(shown)
+
+
+async def test_what_a_webhook_wants_can_be_changed_and_the_rest_stays(ask: Asking) -> None:
+    made = (await ask("POST", "/v1/webhooks", json={"url": URL, "match": "app:shop", "repeat_s": 600})).json()
+    path = f"/v1/webhooks/{made['id']}"
+
+    changed = (await ask("PATCH", path, json={"repeat_s": None, "min_severity": "error", "types": TYPES[:1]})).json()
+    silenced = (await ask("PATCH", path, json={"enabled": False, "quiet_hours": "22:00-07:00 UTC"})).json()
+
+    expected = {**made, "repeat_s": None, "min_severity": "error", "types": TYPES[:1]}
+    expected.pop("secret")
+    assert changed == expected
+    assert (silenced["enabled"], silenced["quiet_hours"], silenced["match"]) == (False, "22:00-07:00 UTC", "app:shop")
+    for wrong in ({}, {"url": URL}, {"match": "code:"}, {"min_severity": "loud"}, {"types": []}, {"enabled": None}):
+        assert (await ask("PATCH", path, json=wrong)).status_code == 400, wrong
+    assert (await ask("PATCH", "/v1/webhooks/999", json={"match": ""})).status_code == 404
+
+
+async def test_a_delivery_that_is_done_with_can_be_sent_again_under_its_id(ask: Asking) -> None:
+    made = (await ask("POST", "/v1/webhooks", json={"url": URL})).json()
+    queued = (await ask("POST", f"/v1/webhooks/{made['id']}/test")).json()
+    again = f"/v1/deliveries/{queued['id']}/redeliver"
+
+    pending = await ask("POST", again)
+    await ask("PATCH", f"/v1/webhooks/{made['id']}", json={"enabled": False})
+    disabled = await ask("POST", again)
+    await ask("PATCH", f"/v1/webhooks/{made['id']}", json={"enabled": True})
+    sent = await ask("POST", again)
+
+    assert [one.status_code for one in (pending, disabled, sent)] == [409, 409, 202]
+    assert (sent.json()["webhook_id"], sent.json()["status"]) == (queued["webhook_id"], "pending")
+    assert (await ask("POST", "/v1/deliveries/00000000-0000-7000-8000-000000000000/redeliver")).status_code == 404
 
 
 async def test_a_wrong_filter_is_told_with_its_column_and_what_was_expected(ask: Asking) -> None:

@@ -1,10 +1,13 @@
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from keeping import keep
+from service.notify.signature import new_secret, signature_headers
 from service.store.database import Database
 from vocabulary import router_line
 
@@ -50,6 +53,63 @@ async def test_a_webhook_is_added_tried_listed_rotated_and_removed(here: Run) ->
     assert rotated.out.startswith("whsec_")
     assert "severity>=error" in listed.out
     assert [one.status for one in (added, tried, deliveries, rotated, listed, removed)] == [0] * 6
+
+
+async def test_what_a_webhook_wants_is_said_when_it_is_added_and_shown_in_the_list(here: Run) -> None:
+    options = [
+        "--min-severity",
+        "error",
+        "--type",
+        "incident.opened",
+        "--type",
+        "incident.resolved",
+        "--no-escalations",
+    ]
+    options += ["--repeat", "30m", "--quiet", "22:00-07:00 UTC", "--format", "pagerduty", "--routing-key", "canary"]
+    added = await here("webhook", "add", "https://events.example.com/v2/enqueue", *options)
+    listed = await here("webhook", "list")
+    changed = await here("webhook", "change", "1", "--match", "app:shop", "--repeat", "none", "--type", "none")
+    disabled = await here("webhook", "disable", "1")
+    enabled = await here("webhook", "enable", "1", "--json")
+    wrong = await here("webhook", "add", "https://hooks.example.com/x", "--repeat", "often")
+
+    assert [one.status for one in (added, listed, disabled, enabled, wrong)] == [0, 0, 0, 0, 2]
+    assert "from error on; incident.opened, incident.resolved; no escalations; reminded every 1800 s" in listed.out
+    assert "quiet 22:00-07:00 UTC" in listed.out
+    assert changed.err.endswith("is told of: app:shop; from error on; no escalations; quiet 22:00-07:00 UTC\n")
+    assert "disabled: disabled by hand" in disabled.err
+    assert enabled.json()["enabled"] is True
+    assert "canary" not in added.out + added.err + listed.out + enabled.out
+
+
+async def test_a_delivery_is_sent_again_by_its_webhook_id(here: Run) -> None:
+    await here("webhook", "add", "https://hooks.example.com/x")
+    id = (await here("webhook", "test", "1", "--json")).json()["webhook_id"]
+    pending = await here("webhook", "redeliver", id)
+    await here("webhook", "disable", "1")
+    await here("webhook", "enable", "1")
+    sent = await here("webhook", "redeliver", id)
+
+    assert (pending.status, "is pending" in pending.err) == (1, True)
+    assert (sent.status, id in sent.err) == (0, True)
+
+
+async def test_a_request_that_a_receiver_refused_is_looked_at_from_files(run: Run, tmp_path: Path) -> None:
+    secret = new_secret()
+    body, headers, key = tmp_path / "body", tmp_path / "headers", tmp_path / "secret"
+    body.write_bytes(b'{"type":"webhook.test"}')
+    said = signature_headers("msg_1", body.read_bytes(), secrets=[secret], at=datetime.now(UTC))
+    headers.write_text("".join(f"{name}: {value}\n" for name, value in said.items()))
+    key.write_text(f"{secret}\n")
+    good = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(key))
+    body.write_bytes(body.read_bytes() + b"\n")
+    changed = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(key))
+    missing = await run("webhook", "verify", str(body), str(headers), "--secret-file", str(tmp_path / "none"))
+
+    assert (good.status, good.out) == (0, "msg_1 is good\n")
+    assert (changed.status, "a newline was added" in changed.out) == (1, True)
+    assert (missing.status, "cannot be read" in missing.err) == (1, True)
+    assert secret not in good.out + changed.out + missing.err
 
 
 async def test_errors_are_a_table_for_people_and_the_apis_answer_for_programs(here: Run, emptied_url: str) -> None:

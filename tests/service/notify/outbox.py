@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from parsers.event import Severity
 from service.notify import endpoints
 from service.notify.deliver import Deliverer
 from service.store import transitions
@@ -61,9 +63,33 @@ async def step(db: Database, type: str, number: int = 1, *, of: int = 1, at: dat
         await append(conn, type, number, of=of, at=at, **changes)
 
 
-async def add(db: Database, url: str, **options: Any) -> endpoints.NewSecret:
-    """An endpoint on this machine."""
-    return await endpoints.add(db, url=url, allow_private=True, **options)
+async def keep(db: Database, *, of: int = 1, **changes: Any) -> None:
+    """Keeps the incident `of` as it is now, of which `step` only tells."""
+    told = {**incident(of), "acknowledged_at": None, "resolved_at": None, **changes}
+    row = {
+        "id": incident_id(of),
+        "severity": int(Severity.of(told["severity"])),
+        **{name: told[name] for name in ("rule", "subject", "status", "title", "acknowledged_at", "resolved_at")},
+        "opened_at": told.get("at", NOON),
+    }
+    async with db.begin() as conn:
+        await conn.execute(
+            text("insert into apps (name, environment) values ('raxx-api-prod', 'production') on conflict do nothing")
+        )
+        await conn.execute(
+            text("""
+                insert into incidents (app_id, id, version, rule, subject, severity, status, title, diagnosis, remedies, verify,
+                    opened_at, last_seen_at, acknowledged_at, resolved_at, count, evidence, context)
+                values (1, :id, 1, :rule, :subject, :severity, :status, :title, '', '[]', '',
+                    :opened_at, :opened_at, :acknowledged_at, :resolved_at, 1, '[]', '[]')
+                on conflict (app_id, id) do update set status = excluded.status, severity = excluded.severity"""),
+            row,
+        )
+
+
+async def add(db: Database, url: str, *, private: bool = True, **options: Any) -> endpoints.NewSecret:
+    """An endpoint on this machine, which `private` allows."""
+    return await endpoints.add(db, url=url, allow_private=private, **options)
 
 
 async def rounds(deliverer: Deliverer, *, at: datetime = NOON) -> int:

@@ -1,19 +1,19 @@
 """What comes of an attempt, over real sockets and a real database; the time is an argument: nobody waits for a back-off."""
 
+import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from receiver import Receiver, answer, nonsense, reset, silence
+from parsers.event import Severity
+from receiver import Receiver, answer, reset
 from service.errors import Refused
 from service.notify import endpoints
 from service.notify.deliver import Deliverer
-from service.store import endpoints as endpoint_rows
 from service.store.database import Database
 
-from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, incident_id, ledger, rounds, step
+from .outbox import NOON, PUBLIC_URL, add, after, incident_id, keep, ledger, rounds, step
 
 
 async def test_the_steps_of_an_incident_arrive_signed_and_in_order(db: Database, deliverer: Deliverer) -> None:
@@ -54,16 +54,6 @@ async def test_after_a_500_the_same_body_comes_again_under_the_same_id_five_seco
     ]
 
 
-@pytest.mark.parametrize("asked", ["120", "Mon, 11 May 2026 12:02:00 GMT"])
-async def test_what_retry_after_asks_for_is_waited(db: Database, deliverer: Deliverer, asked: str) -> None:
-    async with Receiver([answer(429, {"Retry-After": asked}), answer(204)]) as receiver:
-        await add(db, receiver.url)
-        await step(db, "opened")
-        await rounds(deliverer)
-        assert await rounds(deliverer, at=after(119)) == 0
-        assert await rounds(deliverer, at=after(120)) == 1
-
-
 async def test_410_disables_the_endpoint_and_ends_what_is_owed_to_it(db: Database, deliverer: Deliverer) -> None:
     async with Receiver([answer(410)]) as receiver:
         endpoint = (await add(db, receiver.url)).endpoint
@@ -76,83 +66,6 @@ async def test_410_disables_the_endpoint_and_ends_what_is_owed_to_it(db: Databas
     assert len(receiver.requests) == 1
     assert [one.status for one in await ledger(db, endpoint.id)] == ["dead", "dead"]
     assert (await endpoints.one(db, endpoint.id)).disabled_reason == "the receiver answered 410 (Gone)"
-
-
-async def test_a_redirect_is_recorded_not_followed_and_tried_again(db: Database, deliverer: Deliverer) -> None:
-    async with Receiver() as inner, Receiver([answer(301, {"Location": inner.url})]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    assert inner.requests == []
-    [delivery] = await ledger(db, endpoint.id)
-    assert [one.status for one in delivery.attempts] == [301, 301]
-    assert delivery.attempts[0].error is not None
-    assert delivery.attempts[0].error.startswith("answered with a redirect, which is not followed")
-
-
-@pytest.mark.parametrize("script", [reset, nonsense])
-async def test_a_broken_connection_is_recorded_and_tried_again(db: Database, deliverer: Deliverer, script: Any) -> None:
-    async with Receiver([script, answer(204)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert delivery.status == "delivered"
-    assert [one.status for one in delivery.attempts] == [None, 204]
-    assert delivery.attempts[0].error
-
-
-async def test_a_receiver_that_never_answers_is_given_up_in_time_and_tried_again(
-    db: Database, make_deliverer: MakeDeliverer
-) -> None:
-    deliverer = make_deliverer(attempt_seconds=0.2)
-    async with Receiver([silence, answer(204)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-        await rounds(deliverer, at=after(5))
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert [(one.status, one.error) for one in delivery.attempts] == [(None, "no answer within 0.2 s"), (204, None)]
-
-
-async def test_of_a_huge_answer_one_kib_is_kept(db: Database, deliverer: Deliverer) -> None:
-    async with Receiver([answer(200, body=b"y" * 10_000_000)]) as receiver:
-        endpoint = (await add(db, receiver.url)).endpoint
-        await step(db, "opened")
-        await rounds(deliverer)
-
-    [delivery] = await ledger(db, endpoint.id)
-    assert (delivery.status, delivery.attempts[0].answer) == ("delivered", "y" * 1024)
-
-
-async def test_an_endpoint_whose_name_leads_to_a_private_address_is_recorded_as_refused(
-    db: Database, deliverer: Deliverer
-) -> None:
-    async with Receiver() as receiver, db.begin() as conn:
-        # Past the check at creation, as a name does that changed its address since.
-        row = await endpoint_rows.add(
-            conn,
-            url=f"http://localhost:{receiver.port}/",
-            secret="whsec_AAAA",
-            format="standard",
-            match="",
-            types=None,
-            allow_private=False,
-        )
-        await conn.commit()
-        await step(db, "opened")
-        await rounds(deliverer)
-
-    assert receiver.requests == []
-    [delivery] = await ledger(db, row.id)
-    assert delivery.status == "pending"
-    assert delivery.attempts[0].error is not None
-    assert delivery.attempts[0].error.startswith("refused: the host's name leads to a loopback address")
 
 
 async def test_a_delivery_that_fails_for_a_day_is_dead_and_can_be_sent_again_under_its_id(
@@ -212,6 +125,42 @@ async def test_a_test_arrives_marked_as_one_whatever_the_filter_says(db: Databas
     body = Webhook(added.secret).verify(request.body, request.headers)
     assert (body["type"], body["data"]["test"], request.id) == ("webhook.test", True, str(queued.id))
     assert body["data"]["incident"]["title"].startswith("TEST")
+
+
+async def test_a_test_tells_the_newest_incident_that_the_endpoint_would_be_told_of(
+    db: Database, deliverer: Deliverer
+) -> None:
+    async with Receiver() as receiver:
+        added = await add(db, receiver.url, match="rule:crash_loop", min_severity=Severity.ERROR)
+        await keep(db, of=1, at=NOON, status="resolved", title="the one")
+        await keep(db, of=2, at=after(60), severity="warning")
+        await keep(db, of=3, at=after(120), rule="memory_quota")
+        await endpoints.test(db, added.endpoint.id, public_url=PUBLIC_URL)
+        await deliverer.round()
+
+    [request] = receiver.requests
+    body = Webhook(added.secret).verify(request.body, request.headers)
+    assert (body["type"], body["data"]["test"]) == ("webhook.test", True)
+    assert (body["data"]["incident"]["id"], body["data"]["incident"]["title"]) == (str(incident_id(1)), "the one")
+    assert body["data"]["url"].endswith(str(incident_id(1)))
+
+
+async def test_pagerduty_gets_its_routing_key_with_each_event_and_no_kept_payload_holds_it(
+    db: Database, deliverer: Deliverer
+) -> None:
+    async with Receiver([answer(503), answer(202)]) as receiver:
+        added = await add(db, receiver.url, format="pagerduty", routing_key="canary-key")
+        await step(db, "opened")
+        await rounds(deliverer)
+        await rounds(deliverer, at=after(5))
+
+    first, second = receiver.requests
+    assert json.loads(first.body)["routing_key"] == "canary-key"
+    assert first.body == second.body
+    Webhook(added.secret).verify(first.body, first.headers)
+    async with db.read() as conn:
+        [row] = await conn.exec_driver_sql("select payload from deliveries")
+    assert "canary" not in row.payload
 
 
 async def test_nothing_of_an_endpoint_s_url_or_secret_is_logged_or_readable(

@@ -1,8 +1,9 @@
 """The loop that delivers by itself, with real waits."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from receiver import Receiver, held_until, silence
 from service.notify.deliver import Deliverer
@@ -23,6 +24,29 @@ async def test_a_slow_endpoint_holds_up_no_other(db: Database, make_deliverer: M
         assert len(slow.requests) == slow.under_way == 4
         released.set()
         assert len(await slow.received(9)) == 9
+
+
+async def test_of_ten_endpoints_one_that_hangs_delays_nothing_elsewhere(
+    db: Database, make_deliverer: MakeDeliverer
+) -> None:
+    async with AsyncExitStack() as stack:
+        hanging = await stack.enter_async_context(Receiver([silence]))
+        healthy = [await stack.enter_async_context(Receiver()) for _ in range(9)]
+        for receiver in (hanging, *healthy):
+            await add(db, receiver.url)
+        await stack.enter_async_context(running(make_deliverer(attempt_seconds=2.0, poll_seconds=60.0)))
+        slowest = 0.0
+        for n in range(20):
+            began = time.monotonic()
+            await step(db, "opened", of=n)
+            for receiver in healthy:
+                await receiver.received(n + 1)
+            slowest = max(slowest, time.monotonic() - began)
+        under_way = hanging.under_way
+
+    assert under_way == 4  # and the others wait for a place there
+    # Tens of milliseconds; what waited for the one that hangs would take two seconds.
+    assert slowest < 1.5
 
 
 async def test_running_is_woken_by_a_commit(db: Database, make_deliverer: MakeDeliverer) -> None:

@@ -42,6 +42,16 @@ async def test_a_listed_endpoint_shows_its_host_and_not_what_may_be_a_secret(db:
         ({"match": "severity>="}, "match"),
         ({"types": ["incident.exploded"]}, "types"),
         ({"types": []}, "types"),
+        ({"format": "pagerduty"}, "routing_key"),
+        ({"format": "pagerduty", "routing_key": "a key"}, "routing_key"),
+        ({"format": "slack", "routing_key": "x" * 32}, "routing_key"),
+        ({"repeat_s": 59}, "repeat_s"),
+        ({"repeat_s": 8 * 86_400}, "repeat_s"),
+        ({"quiet_hours": "at night"}, "quiet_hours"),
+        ({"quiet_hours": "22:00-07:00 Mars/Base"}, "quiet_hours"),
+        ({"format": "apprise", "url": "tgram://canary/1"}, "url"),
+        ({"format": "apprise", "url": "tgram://canary/1", "allow_private": True}, "url"),
+        ({"format": "apprise", "url": "http://127.0.0.1/notify/x"}, "url"),
     ],
 )
 async def test_a_value_that_cannot_be_is_refused_with_its_parameter_and_what_was_expected(
@@ -52,7 +62,8 @@ async def test_a_value_that_cannot_be_is_refused_with_its_parameter_and_what_was
 
     assert (refused.value.status, refused.value.parameter) == (400, parameter)
     assert refused.value.expected
-    assert "expected" in refused.value.detail
+    assert "expected" in refused.value.detail or "leave it out" in refused.value.detail
+    assert "canary" not in refused.value.detail
     assert await endpoints.listed(db) == []
 
 
@@ -88,6 +99,16 @@ async def test_a_removed_endpoint_is_gone_and_its_url_and_secret_are_forgotten(d
     async with db.read() as conn:
         [row] = await conn.exec_driver_sql("select url, secret from endpoints")
     assert (row.url, row.secret) == ("", "")
+
+
+async def test_a_removed_endpoint_s_routing_key_is_forgotten_and_never_shown(db: Database) -> None:
+    added = await endpoints.add(db, url=URL, format="pagerduty", routing_key="canary-key")
+    assert "canary" not in repr(added)
+    await endpoints.remove(db, added.endpoint.id)
+
+    async with db.read() as conn:
+        [row] = await conn.exec_driver_sql("select routing_key from endpoints")
+    assert row.routing_key is None
 
 
 async def test_a_second_rotation_forgets_the_first_secret(db: Database) -> None:

@@ -65,6 +65,27 @@ def attempt(status: int | None = 500) -> Attempt:
     return Attempt(at=NOON, status=status, ms=3, error=None, answer="oops")
 
 
+async def test_overdue_is_what_could_have_been_sent_a_minute_ago(db: Database, endpoint_id: int) -> None:
+    now = datetime.now(UTC)
+    late, slow = now - timedelta(seconds=70), await add_endpoint(db)
+
+    async def overdue() -> int:
+        async with db.read() as conn:
+            return await deliveries.overdue(conn, per_endpoint=4)
+
+    await queue(db, endpoint_id, at=now - timedelta(seconds=50))
+    await queue(db, endpoint_id, incident=INCIDENT, number=1, at=now)  # as after a failure
+    await queue(db, endpoint_id, incident=INCIDENT, number=2, at=late)
+    for _ in range(5):
+        await queue(db, slow, at=late)
+    async with db.begin() as conn:
+        await claims.claim(conn, [slow], now=now, limit=9, per_endpoint=4, lasts=LASTS)
+    assert await overdue() == 0
+
+    await queue(db, endpoint_id, at=late)
+    assert await overdue() == 1
+
+
 async def test_a_claim_has_the_payload_to_the_byte(db: Database, endpoint_id: int) -> None:
     id = await queue(db, endpoint_id)
 
@@ -135,7 +156,7 @@ async def test_of_one_incident_only_the_first_that_is_owed_is_claimed(db: Databa
 async def test_an_endpoint_that_another_worker_is_claiming_for_is_left_to_it(db: Database, endpoint_id: int) -> None:
     await queue(db, endpoint_id)
     async with db.begin() as conn:
-        assert await claims.due_endpoints(conn, now=NOON) == [endpoint_id]
+        assert list(await claims.due_endpoints(conn, now=NOON)) == [endpoint_id]
         assert await claim(db) == []
 
 
