@@ -5,39 +5,33 @@ committed together or not at all, so a worker may die anywhere. Who may fold an 
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
-from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parsers.event import Event
 from service import metrics
 from service.detect.app_fold import fold_each, marks_of
 from service.detect.crash_loop import Dynos
-from service.detect.detector import Cleared, Finding, Fired
-from service.detect.history import SETTLE, Folded, History
-from service.detect.rule import Rule
+from service.detect.history import SETTLE, History
 from service.detect.rule_book import RuleBook
 from service.detect.threshold import Recent
 from service.detect.unfinished import Begun
 from service.errors import StoreAway
-from service.incidents import context, lifecycle, minutes
+from service.incidents import minutes
 from service.incidents.context import FlagPrefix
+from service.incidents.findings import Overtaken, record
 from service.log import log
-from service.store import clocks, evidence, incidents, leases, pending, rule_states, spools, transitions
+from service.store import clocks, evidence, leases, pending, rule_states, spools
 from service.store.clocks import SILENT, Clock
 from service.store.database import Database
-from service.store.ids import new_id
-from service.store.incidents import Incident
 from service.store.leases import Lease
 from service.store.rule_states import RuleState
 from service.store.wakeups import PENDING, listen
-from service.wire.incident import incident_json
 
 # A notification that is lost costs this at most; it is also how soon a timer that is due in silence is seen.
 POLL_SECONDS = 0.5
@@ -103,7 +97,7 @@ class Watch:
                         )
             except StoreAway:
                 raise
-            except _Overtaken:
+            except Overtaken:
                 continue  # it waits still, and is folded again with what the person did
             except Exception as error:
                 # Whatever is wrong with one app's lines must not stop the others; its own wait, and are not lost.
@@ -152,143 +146,13 @@ class Watch:
         known = {event.id: event for event in events if event.id}
         for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at).items():
             rule = by_name[name]
-            await self._record(conn, lease, rule, key, folded, known)
+            await record(conn, lease, rule, key, folded, known, flag_prefix=self._flag_prefix)
             state = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
             after.append(RuleState(name, key, state, folded.wake_at if state else None))
         wake_at = await rule_states.record(conn, lease.app_id, after)
         await pending.remove(conn, lease.app_id, rows)
         metrics.FOLDED.inc(len(rows))
         await clocks.record(conn, lease.app_id, replace(clock, wake_at=wake_at, minute_at=kept.open_at))
-
-    async def _record(
-        self,
-        conn: AsyncConnection,
-        lease: Lease,
-        rule: Rule,
-        key: str,
-        folded: Folded[Any],
-        known: Mapping[UUID, Event],
-    ) -> None:
-        """What a fold has found, as incidents and their transitions."""
-        if not folded.news and folded.alarm is None and not folded.amended:
-            return
-        incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
-        for was, end in folded.amended:
-            if incident and incident.resolved_at == was.at:
-                incident = await _replaced(conn, lifecycle.amended(incident, end))
-        findings: Sequence[Finding] = folded.news
-        if not findings and folded.alarm and incident and incident.resolved_at:
-            # Somebody has resolved it, but it goes on.
-            findings = (Fired(folded.alarm.last_at, folded.alarm),)
-        for finding in findings:
-            if isinstance(finding, Fired):
-                incident = await self._fired(conn, lease, rule, key, incident, finding, known)
-            elif incident and incident.resolved_at is None:
-                incident = await self._cleared(conn, lease, incident, finding, known)
-        if incident and incident.resolved_at is None and folded.alarm:
-            after = lifecycle.seen(incident, folded.alarm)
-            if after != incident:
-                shown = await context.evidence_json(conn, lease, folded.alarm, known)
-                await incidents.replace_version(conn, replace(after, evidence=shown))
-
-    async def _fired(
-        self,
-        conn: AsyncConnection,
-        lease: Lease,
-        rule: Rule,
-        key: str,
-        incident: Incident | None,
-        fired: Fired,
-        known: Mapping[UUID, Event],
-    ) -> Incident | None:
-        step = lifecycle.on_fired(incident, fired)
-        if step is None:
-            return incident
-        shown = await context.evidence_json(conn, lease, fired.alarm, known)
-        said = await context.say(conn, lease, rule, key, fired.alarm, shown, self._flag_prefix)
-        texts: dict[str, Any] = {
-            "title": said.title,
-            "diagnosis": said.diagnosis,
-            "remedies": said.remedies,
-            "verify": said.verify,
-            "evidence": shown,
-        }
-        if step == lifecycle.OPENED or incident is None:
-            after = Incident(
-                id=new_id(),
-                app_id=lease.app_id,
-                app=lease.app,
-                environment=lease.environment,
-                version=1,
-                rule=rule.name,
-                subject=key,
-                severity=fired.alarm.severity,
-                status="open",
-                runbook=rule.runbook,
-                opened_at=fired.at,
-                last_seen_at=fired.alarm.last_at,
-                acknowledged_at=None,
-                escalated_at=None,
-                resolved_at=None,
-                count=fired.alarm.count,
-                release=await context.release_before(conn, lease, fired.alarm),
-                context=[dict(line) for line in await context.lines_around(conn, lease, fired.alarm.first_event)],
-                traceback=None,
-                **texts,
-            )
-            await incidents.insert_new(conn, after)
-        else:
-            change = lifecycle.reopened(incident, fired) if step == lifecycle.REOPENED else None
-            change = change or lifecycle.raised(incident, fired.alarm)
-            after = await _replaced(conn, replace(change, **texts))
-        await _tell(conn, after, step, at=fired.at)
-        return after
-
-    async def _cleared(
-        self,
-        conn: AsyncConnection,
-        lease: Lease,
-        incident: Incident,
-        cleared: Cleared,
-        known: Mapping[UUID, Event],
-    ) -> Incident:
-        shown = await context.evidence_json(conn, lease, cleared.alarm, known)
-        after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
-        after = await _replaced(conn, replace(after, evidence=shown))
-        await _tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
-        return after
-
-
-class _Overtaken(Exception):
-    """A person has changed the incident meanwhile: the batch is rolled back."""
-
-
-async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
-    after = await incidents.replace_version(conn, incident)
-    if after is None:
-        raise _Overtaken
-    return after
-
-
-async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: datetime, note: str | None = None) -> None:
-    await transitions.append(
-        conn,
-        app_id=incident.app_id,
-        incident_id=incident.id,
-        number=incident.version,
-        type=step,
-        at=at,
-        incident=dict(incident_json(incident)),
-        note=note,
-    )
-    log.info(
-        f"incident.{step}",
-        app=incident.app,
-        rule=incident.rule,
-        subject=incident.subject,
-        severity=incident.severity.label,
-        incident=str(incident.id),
-    )
 
 
 def _advance(

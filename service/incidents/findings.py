@@ -1,0 +1,158 @@
+"""What becomes of findings: incidents, and the transitions of their lives, in the transaction that folds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from parsers.event import Event
+from service.detect.detector import Cleared, Finding, Fired
+from service.detect.history import Folded
+from service.detect.rule import Rule
+from service.incidents import context, lifecycle
+from service.incidents.context import FlagPrefix
+from service.log import log
+from service.store import incidents, transitions
+from service.store.ids import new_id
+from service.store.incidents import Incident
+from service.store.leases import Lease
+from service.wire.incident import incident_json
+
+
+class Overtaken(Exception):
+    """A person has changed the incident meanwhile."""
+
+
+async def record(
+    conn: AsyncConnection,
+    lease: Lease,
+    rule: Rule,
+    key: str,
+    folded: Folded[Any],
+    known: Mapping[UUID, Event],
+    *,
+    flag_prefix: FlagPrefix,
+) -> None:
+    """Makes incidents, and transitions of theirs, of what a fold of `rule` at `key` has found; `known` are events at hand.
+
+    Raises Overtaken where a person has changed the incident meanwhile: the transaction is to be rolled back.
+    """
+    if not folded.news and folded.alarm is None and not folded.amended:
+        return
+    incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
+    for was, end in folded.amended:
+        if incident and incident.resolved_at == was.at:
+            incident = await _replaced(conn, lifecycle.amended(incident, end))
+    findings: Sequence[Finding] = folded.news
+    if not findings and folded.alarm and incident and incident.resolved_at:
+        # Somebody has resolved it, but it goes on.
+        findings = (Fired(folded.alarm.last_at, folded.alarm),)
+    for finding in findings:
+        if isinstance(finding, Fired):
+            incident = await _fired(conn, lease, rule, key, incident, finding, known, flag_prefix)
+        elif incident and incident.resolved_at is None:
+            incident = await _cleared(conn, lease, incident, finding, known)
+    if incident and incident.resolved_at is None and folded.alarm:
+        after = lifecycle.seen(incident, folded.alarm)
+        if after != incident:
+            shown = await context.evidence_json(conn, lease, folded.alarm, known)
+            await incidents.replace_version(conn, replace(after, evidence=shown))
+
+
+async def _fired(
+    conn: AsyncConnection,
+    lease: Lease,
+    rule: Rule,
+    key: str,
+    incident: Incident | None,
+    fired: Fired,
+    known: Mapping[UUID, Event],
+    flag_prefix: FlagPrefix,
+) -> Incident | None:
+    step = lifecycle.on_fired(incident, fired)
+    if step is None:
+        return incident
+    shown = await context.evidence_json(conn, lease, fired.alarm, known)
+    said = await context.say(conn, lease, rule, key, fired.alarm, shown, flag_prefix)
+    texts: dict[str, Any] = {
+        "title": said.title,
+        "diagnosis": said.diagnosis,
+        "remedies": said.remedies,
+        "verify": said.verify,
+        "evidence": shown,
+    }
+    if step == lifecycle.OPENED or incident is None:
+        after = Incident(
+            id=new_id(),
+            app_id=lease.app_id,
+            app=lease.app,
+            environment=lease.environment,
+            version=1,
+            rule=rule.name,
+            subject=key,
+            severity=fired.alarm.severity,
+            status="open",
+            runbook=rule.runbook,
+            opened_at=fired.at,
+            last_seen_at=fired.alarm.last_at,
+            acknowledged_at=None,
+            escalated_at=None,
+            resolved_at=None,
+            count=fired.alarm.count,
+            release=await context.release_before(conn, lease, fired.alarm),
+            context=[dict(line) for line in await context.lines_around(conn, lease, fired.alarm.first_event)],
+            traceback=None,
+            **texts,
+        )
+        await incidents.insert_new(conn, after)
+    else:
+        change = lifecycle.reopened(incident, fired) if step == lifecycle.REOPENED else None
+        change = change or lifecycle.raised(incident, fired.alarm)
+        after = await _replaced(conn, replace(change, **texts))
+    await _tell(conn, after, step, at=fired.at)
+    return after
+
+
+async def _cleared(
+    conn: AsyncConnection,
+    lease: Lease,
+    incident: Incident,
+    cleared: Cleared,
+    known: Mapping[UUID, Event],
+) -> Incident:
+    shown = await context.evidence_json(conn, lease, cleared.alarm, known)
+    after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
+    after = await _replaced(conn, replace(after, evidence=shown))
+    await _tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
+    return after
+
+
+async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
+    after = await incidents.replace_version(conn, incident)
+    if after is None:
+        raise Overtaken
+    return after
+
+
+async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: datetime, note: str | None = None) -> None:
+    await transitions.append(
+        conn,
+        app_id=incident.app_id,
+        incident_id=incident.id,
+        number=incident.version,
+        type=step,
+        at=at,
+        incident=dict(incident_json(incident)),
+        note=note,
+    )
+    log.info(
+        f"incident.{step}",
+        app=incident.app,
+        rule=incident.rule,
+        subject=incident.subject,
+        severity=incident.severity.label,
+        incident=str(incident.id),
+    )
