@@ -62,8 +62,9 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
             listening = listen(settings.server.host, settings.server.port)
             group.create_task(serve_web(settings, db, stop, listening, is_ready))
         if await is_ready and worker:
-            url = settings.server.public_url
-            group.create_task(work(db, rules, settings.flag_prefix, settings.retention, stop, public_url=url))
+            url, lapses = settings.server.public_url, settings.ack_lapse
+            working = work(db, rules, settings.flag_prefix, settings.retention, stop, public_url=url, ack_lapse=lapses)
+            group.create_task(working)
 
 
 def read_rules(settings: Settings) -> RuleBook:

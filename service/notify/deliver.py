@@ -111,6 +111,7 @@ class Deliverer:
             due = await claims.due_endpoints(conn, now=at)
             if not due:
                 return []
+            await claims.supersede_come_back(conn, due, now=at)
             for resolution in await claims.overtaken(conn, due, now=at):
                 await claims.supersede(conn, resolution, payload=self._as_both(resolution, now=at))
             return await claims.claim(

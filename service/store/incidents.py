@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, select, text, tuple_, update
+from sqlalchemy import Row, Select, and_, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,8 @@ from service.store.tables import apps, incidents
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A row of `incidents` with its app's name and environment. JSON parts are as they go out."""
+    """A row of `incidents` with its app's name and environment. JSON parts are as they go out. `inhibits` are the rules that
+    it silences in its app; `timer_at`, on the app's clock, is when it escalates or has stopped flapping."""
 
     id: UUID
     app_id: int
@@ -42,6 +43,10 @@ class Incident:
     evidence: list[dict[str, Any]]
     context: list[dict[str, Any]]
     traceback: list[str] | None
+    inhibits: tuple[str, ...] = ()
+    flapping_since: datetime | None = None
+    timer_at: datetime | None = None
+    traceback_until: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -51,7 +56,7 @@ class Incident:
 
 def _read(row: Row[Any]) -> Incident:
     fields = dict(row._mapping)
-    return Incident(**{**fields, "severity": Severity(fields["severity"])})
+    return Incident(**{**fields, "severity": Severity(fields["severity"]), "inhibits": tuple(fields["inhibits"])})
 
 
 def _select() -> Select[Any]:
@@ -93,12 +98,13 @@ async def replace_version(conn: AsyncConnection, incident: Incident) -> Incident
 def _columns(incident: Incident) -> dict[str, Any]:
     columns = asdict(incident)
     del columns["app"], columns["environment"]
-    return {**columns, "severity": int(incident.severity)}
+    return {**columns, "severity": int(incident.severity), "inhibits": list(incident.inhibits)}
 
 
-async def one(conn: AsyncConnection, incident_id: UUID) -> Incident | None:
-    """The incident with this id."""
-    row = (await conn.execute(_select().where(incidents.c.id == incident_id))).one_or_none()
+async def one(conn: AsyncConnection, incident_id: UUID, *, lock: bool = False) -> Incident | None:
+    """The incident with this id; with `lock` nobody else changes it before the transaction ends."""
+    query = _select().where(incidents.c.id == incident_id)
+    row = (await conn.execute(query.with_for_update(of=incidents) if lock else query)).one_or_none()
     return _read(row) if row else None
 
 
@@ -144,3 +150,23 @@ async def unresolved(conn: AsyncConnection, app_ids: Collection[int]) -> dict[in
         .group_by(incidents.c.app_id)
     )
     return {row.app_id: (row[1], Severity(row.worst)) for row in await conn.execute(query)}
+
+
+async def with_ids(conn: AsyncConnection, ids: Collection[UUID]) -> list[Incident]:
+    """Those with these ids, the first opened first."""
+    if not ids:
+        return []
+    query = _select().where(incidents.c.id.in_(ids)).order_by(incidents.c.opened_at, incidents.c.id)
+    return [_read(row) for row in await conn.execute(query)]
+
+
+async def around(conn: AsyncConnection, app: str, *, since: datetime, until: datetime, limit: int) -> list[Incident]:
+    """The incidents of an app that stood at some time in [since, until], the last opened first."""
+    query = (
+        _select()
+        .where(apps.c.name == app, incidents.c.opened_at <= until)
+        .where(or_(incidents.c.resolved_at.is_(None), incidents.c.resolved_at >= since))
+        .order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
+        .limit(limit)
+    )
+    return [_read(row) for row in await conn.execute(query)]

@@ -36,7 +36,8 @@ class ReleaseJson(TypedDict):
 class IncidentJson(TypedDict):
     """One occurrence of a rule at a subject. `key` names it through reopenings; `version` rises with each change.
 
-    `evidence`: the first event and the newest 20. `context`: the lines around the first one.
+    `evidence`: the first event and the newest 20. `context`: the lines around the first one. `flapping`: it comes and goes,
+    since `flapping_since`, and is told again when it has been stable.
     """
 
     id: str
@@ -63,6 +64,8 @@ class IncidentJson(TypedDict):
     evidence: list[EventJson]
     context: list[ContextLineJson]
     traceback: list[str] | None
+    flapping: bool
+    flapping_since: str | None
     checks: list[Mapping[str, Any]]
 
 
@@ -100,6 +103,8 @@ def incident_json(incident: Incident) -> IncidentJson:
         "evidence": stored.evidence,
         "context": stored.context,
         "traceback": incident.traceback,
+        "flapping": incident.flapping_since is not None,
+        "flapping_since": _optional(incident.flapping_since),
         "checks": [],
     }
 

@@ -13,6 +13,11 @@ from service.store.database import Database
 
 from .outbox import PUBLIC_URL, MakeDeliverer
 
+_EMPTY = """
+    truncate apps, clocks, pending, incidents, transitions, hushed, silences, decisions, endpoints, deliveries, attempts
+    restart identity cascade
+"""
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def room_url(server: Any) -> AsyncIterator[str]:
@@ -29,7 +34,7 @@ async def room_url(server: Any) -> AsyncIterator[str]:
 async def db(room_url: str) -> AsyncIterator[Database]:
     opened = Database.open(room_url)
     async with opened.begin() as conn:
-        await conn.exec_driver_sql("truncate transitions, endpoints, deliveries, attempts restart identity")
+        await conn.exec_driver_sql(_EMPTY)
     yield opened
     await opened.close()
 

@@ -40,8 +40,8 @@ async def test_what_waits_for_a_place_or_its_turn_goes_as_soon_as_it_is_there(
         await add(db, receiver.url)
         async with db.begin() as conn:
             for n in range(6):
-                await append(conn, "opened", of=n)
-                await append(conn, "acknowledged", 2, of=n)
+                await append(conn, "acknowledged", of=n)
+                await append(conn, "escalated", 2, of=n)
         async with running(make_deliverer(poll_seconds=60.0)):
             await receiver.received(12)
 
