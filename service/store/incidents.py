@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, or_, select, text, tuple_, update
+from sqlalchemy import Row, Select, and_, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -160,13 +160,47 @@ async def with_ids(conn: AsyncConnection, ids: Collection[UUID]) -> list[Inciden
     return [_read(row) for row in await conn.execute(query)]
 
 
-async def around(conn: AsyncConnection, app: str, *, since: datetime, until: datetime, limit: int) -> list[Incident]:
-    """The incidents of an app that stood at some time in [since, until], the last opened first."""
-    query = (
-        _select()
-        .where(apps.c.name == app, incidents.c.opened_at <= until)
-        .where(or_(incidents.c.resolved_at.is_(None), incidents.c.resolved_at >= since))
-        .order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
-        .limit(limit)
-    )
-    return [_read(row) for row in await conn.execute(query)]
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """An incident as far as it is one line; `notifications`: how many steps of it were told."""
+
+    id: UUID
+    app: str
+    environment: str
+    rule: str
+    subject: str
+    severity: Severity
+    status: str
+    title: str
+    diagnosis: str
+    count: int
+    opened_at: datetime
+    resolved_at: datetime | None
+    notifications: int
+
+
+async def gists(
+    conn: AsyncConnection,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    app: str | None = None,
+    limit: int | None = None,
+) -> list[Gist]:
+    """The last opened first: those that opened from `since` on, or with `until` those that stood at some time in between."""
+    asked = {"since": since, "until": until, "app": app, "limit": limit}
+    rows = await conn.execute(_GISTS, asked)
+    return [Gist(**{**row._mapping, "severity": Severity(row.severity)}) for row in rows]
+
+
+_GISTS = text("""
+    select i.id, a.name as app, a.environment, i.rule, i.subject, i.severity, i.status, i.title, i.diagnosis, i.count,
+        i.opened_at, i.resolved_at, (
+            select count(distinct d.number) from decisions d
+            where d.app_id = i.app_id and d.incident_id = i.id and d.told) as notifications
+    from incidents i join apps a on a.id = i.app_id
+    where (cast(:app as text) is null or a.name = :app)
+        and case when cast(:until as timestamptz) is null then i.opened_at >= :since
+            else i.opened_at <= :until and (i.resolved_at is null or i.resolved_at >= :since) end
+    order by i.opened_at desc, i.id desc
+    limit cast(:limit as integer)""")

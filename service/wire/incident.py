@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from service.store.incidents import Incident
+from service.store.incidents import Gist, Incident
 from service.store.transitions import Transition
 from service.wire.event import EventJson
 from service.wire.instant import instant
@@ -69,6 +69,25 @@ class IncidentJson(TypedDict):
     checks: list[Mapping[str, Any]]
 
 
+class IncidentGistJson(TypedDict):
+    """An incident in a line. `notifications`: how many steps of its life were told."""
+
+    id: str
+    rule: str
+    key: str
+    app: str
+    environment: str
+    subject: str
+    severity: str
+    status: str
+    title: str
+    diagnosis: str
+    count: int
+    opened_at: str
+    resolved_at: str | None
+    notifications: int
+
+
 class IncidentWithTimelineJson(IncidentJson):
     """An incident and the steps of its life, the first one first."""
 
@@ -106,6 +125,26 @@ def incident_json(incident: Incident) -> IncidentJson:
         "flapping": incident.flapping_since is not None,
         "flapping_since": _optional(incident.flapping_since),
         "checks": [],
+    }
+
+
+def gist_json(incident: Gist) -> IncidentGistJson:
+    """The incident in a line."""
+    return {
+        "id": str(incident.id),
+        "rule": incident.rule,
+        "key": f"{incident.rule}/{incident.app}/{incident.subject}",
+        "app": incident.app,
+        "environment": incident.environment,
+        "subject": incident.subject,
+        "severity": incident.severity.label,
+        "status": incident.status,
+        "title": incident.title,
+        "diagnosis": incident.diagnosis,
+        "count": incident.count,
+        "opened_at": instant(incident.opened_at),
+        "resolved_at": _optional(incident.resolved_at),
+        "notifications": incident.notifications,
     }
 
 
