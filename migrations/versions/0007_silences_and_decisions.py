@@ -19,10 +19,10 @@ _UPGRADE = (
         add column inhibits text[] default '{}' not null,
         add column flapping_since timestamptz,
         add column timer_at timestamptz,
-        add column traceback_until timestamptz
+        add column traceback_at timestamptz
     """,
     "create index incidents_by_timer on incidents (timer_at) where timer_at is not null",
-    "create index incidents_growing on incidents (traceback_until) where traceback_until is not null",
+    "create index incidents_by_traceback on incidents (traceback_at) where traceback_at is not null",
     "create index incidents_acknowledged on incidents (acknowledged_at) where status = 'acknowledged'",
     "create index causes on incidents (app_id, resolved_at) where inhibits <> '{}'",
     """
@@ -75,10 +75,10 @@ _DOWNGRADE = (
     "drop table decisions",
     "drop table hushed",
     "drop table silences",
-    "drop index causes, incidents_acknowledged, incidents_growing, incidents_by_timer",
+    "drop index causes, incidents_acknowledged, incidents_by_traceback, incidents_by_timer",
     """
     alter table incidents
-        drop column traceback_until,
+        drop column traceback_at,
         drop column timer_at,
         drop column flapping_since,
         drop column inhibits

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from service.detect.rule import Rule
 from service.incidents import context, lifecycle
 from service.incidents.context import FlagPrefix
 from service.incidents.step import tell
+from service.incidents.traceback import with_traceback
 from service.store import incidents, transitions
 from service.store.ids import new_id
 from service.store.incidents import Incident
@@ -109,7 +111,7 @@ async def _fired(
             inhibits=rule.inhibits,
             **texts,
         )
-        after = lifecycle.opened(new)
+        after = await with_traceback(conn, lifecycle.opened(new), now=datetime.now(UTC))
         await incidents.insert_new(conn, after)
     elif step == lifecycle.REOPENED:
         before = await transitions.times(conn, app_id=incident.app_id, incident_id=incident.id, type=lifecycle.REOPENED)

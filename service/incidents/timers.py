@@ -1,4 +1,5 @@
-"""What time alone makes of incidents: escalated, no longer looked after, stable again. A loop of the worker.
+"""What time alone makes of incidents: escalated, no longer looked after, stable again; and their tracebacks, which may come
+after them. A loop of the worker.
 
 Each timer is a column, so incidents to which nothing is due cost nothing, and a timer survives any crash. Any number of
 workers share what is due: each takes what no other holds.
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.errors import StoreAway
 from service.incidents import lifecycle
 from service.incidents.step import tell
+from service.incidents.traceback import with_traceback
 from service.log import log
 from service.store import clocks, incidents, spools, timers
 from service.store.database import Database
@@ -60,7 +62,11 @@ class Timers:
             for incident in unattended:
                 at = (incident.acknowledged_at or until) + self._ack_lapse
                 await _go_on(conn, lifecycle.lapsed(incident, at=at), lifecycle.LAPSED, at=at, note=_LAPSED)
-        return len(due) + len(unattended)
+            now = await clocks.now(conn)
+            looked = await timers.looking_for_traceback(conn, now, limit=_AT_ONCE)
+            for incident in looked:
+                await incidents.replace_version(conn, await with_traceback(conn, incident, now=now))
+        return len(due) + len(unattended) + len(looked)
 
 
 async def _go_on(

@@ -46,7 +46,7 @@ class Incident:
     inhibits: tuple[str, ...] = ()
     flapping_since: datetime | None = None
     timer_at: datetime | None = None
-    traceback_until: datetime | None = None
+    traceback_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -312,11 +312,11 @@ incidents = _table(
     Column("inhibits", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # rules that it silences in its app
     _time("flapping_since", optional=True),
     _time("timer_at", optional=True),  # when it escalates, or has stopped flapping: on the app's clock
-    _time("traceback_until", optional=True),  # until when its traceback may still grow
+    _time("traceback_at", optional=True),  # when to look for its traceback again, on the wall's clock
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
     Index("incidents_by_timer", "timer_at", postgresql_where=text("timer_at is not null")),
-    Index("incidents_growing", "traceback_until", postgresql_where=text("traceback_until is not null")),
+    Index("incidents_by_traceback", "traceback_at", postgresql_where=text("traceback_at is not null")),
     Index("incidents_acknowledged", "acknowledged_at", postgresql_where=text("status = 'acknowledged'")),
     Index("causes", "app_id", "resolved_at", postgresql_where=text("inhibits <> '{}'")),
 )

@@ -27,6 +27,11 @@ async def acknowledged_before(conn: AsyncConnection, at: datetime, *, limit: int
     return await with_ids(conn, list((await conn.execute(_ACKNOWLEDGED, {"at": at, "limit": limit})).scalars()))
 
 
+async def looking_for_traceback(conn: AsyncConnection, now: datetime, *, limit: int) -> list[Incident]:
+    """Incidents whose traceback is to be looked for by now; those that others hold are left out."""
+    return await with_ids(conn, list((await conn.execute(_LOOKING, {"now": now, "limit": limit})).scalars()))
+
+
 _DUE = text(f"""
     select i.id from incidents i join clocks c on c.app_id = i.app_id
     where i.timer_at is not null and i.timer_at <= now() and (
@@ -39,3 +44,7 @@ _DUE = text(f"""
 _ACKNOWLEDGED = text("""
     select id from incidents where status = 'acknowledged' and acknowledged_at <= :at
     order by acknowledged_at limit :limit for update skip locked""")
+
+_LOOKING = text("""
+    select id from incidents where traceback_at <= :now
+    order by traceback_at limit :limit for update skip locked""")
