@@ -17,7 +17,7 @@ from service.store.hushed import Cause
 from service.store.silences import Silence
 
 # Steps with which an incident becomes loud, and those that end it.
-LOUD = frozenset({"opened", "reopened", "raised", "escalated", "lapsed", "loud"})
+LOUD = frozenset({"opened", "reopened", "raised", "escalated", "lapsed", "steady", "loud"})
 ENDS = frozenset({"resolved", "settled"})
 # Steps that an incident which flaps makes again and again.
 _FLAPS = frozenset({"reopened", "resolved", "raised", "escalated"})

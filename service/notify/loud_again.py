@@ -64,9 +64,12 @@ async def _loud_after(conn: AsyncConnection, silence: Silence, now: datetime) ->
         if gate.matches(silence.match, incident_json(one)) and one.opened_at < silence.ends_at
     ]
     keepers = await _keepers(conn, standing, now)
-    marked = await hushed.marked(conn, [one.id for one in standing])
+    ids = [one.id for one in standing]
+    marked, owing = await hushed.marked(conn, ids), await transitions.owing(conn, ids)
     loud = []
     for incident in standing:
+        if incident.id in owing and incident.id not in marked:
+            continue  # it has come just now, and is told by its own steps
         if await _is_hushed(conn, incident, keepers, now):
             continue
         step = await _step(conn, incident, now, note=f"silence {silence.id} has ended")

@@ -10,25 +10,25 @@ from service.wire.instant import instant
 from service.wire.silence import SilenceJson
 
 TEST = "webhook.test"
-RESOLVED = "incident.resolved"
+OPENED, REMINDER, RESOLVED = "incident.opened", "incident.reminder", "incident.resolved"
 DIGEST = "incidents.digest"
 SILENCE_ENDED = "silence.ended"
 # With these an incident becomes loud.
-OPENINGS = frozenset({"incident.opened", "incident.reopened"})
+OPENINGS = frozenset({OPENED, "incident.reopened"})
 
 # Kinds of transition that are told, and as what. The others (a note, say) are for the timeline alone. A severity that
 # went up while the incident was open is an escalation to whoever reads of it.
 TYPE_OF = {
-    "opened": "incident.opened",
+    "opened": OPENED,
     "acknowledged": "incident.acknowledged",
     "escalated": "incident.escalated",
     "raised": "incident.escalated",
     "resolved": RESOLVED,
     "reopened": "incident.reopened",
-    "loud": "incident.opened",  # what hushed it is over, and it stands
-    "lapsed": "incident.reminder",  # nobody looks after it any more
+    "loud": OPENED,  # what hushed it is over, and it stands
+    "lapsed": REMINDER,  # nobody looks after it any more
     "settled": RESOLVED,  # it has flapped, and is over
-    "steady": "incident.reminder",  # it has flapped, and stands
+    "steady": REMINDER,  # it has flapped, and stands
 }
 # What an endpoint may ask for; a test comes to every endpoint. A digest comes in the place of openings, to whoever wants them.
 TYPES = tuple(dict.fromkeys([*TYPE_OF.values(), SILENCE_ENDED]))

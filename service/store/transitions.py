@@ -1,6 +1,6 @@
 """The steps of incidents' lives: their timeline, and the outbox from which notifications are made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,6 +119,12 @@ async def owed(conn: AsyncConnection, *, limit: int) -> list[Transition]:
         .with_for_update()
     )
     return [_transition(row) for row in await conn.execute(steps)]
+
+
+async def owing(conn: AsyncConnection, incident_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these incidents have steps that were not fanned out yet."""
+    query = select(table.c.incident_id).where(table.c.fanned_out_at.is_(None), table.c.incident_id.in_(incident_ids))
+    return set((await conn.execute(query)).scalars())
 
 
 async def fanned_out(conn: AsyncConnection, steps: Sequence[Transition]) -> None:
