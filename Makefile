@@ -13,7 +13,7 @@ BENCHES := parse ingest space latency overload
 .PHONY: help setup run test soak check format bench clean
 
 # The tests that `make soak` makes long (tests/system/soak.py).
-LONG := $(addprefix tests/system/test_,kills.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py
+LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile

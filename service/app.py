@@ -77,6 +77,7 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
                 reading=reading,
                 public_url=url,
                 notify=settings.notify,
+                ack_lapse=settings.ack_lapse,
             )
             group.create_task(working)
     if ending:

@@ -22,6 +22,7 @@ DEFAULT_FILE = "drainwatch.toml"
 # where the file and the data are: a file is shared and kept in version control.
 FILE_SETTINGS = (
     "PORT",
+    "DRAINWATCH_ACK_LAPSE",
     "DRAINWATCH_ADMISSION",
     "DRAINWATCH_HOST",
     "DRAINWATCH_LOG_LEVEL",
@@ -180,6 +181,14 @@ def duration(text: str) -> timedelta:
     if found is None:
         raise Wrong('days or hours, as in "7d" or "36h"')
     return timedelta(days=int(found[1])) if found[2] == "d" else timedelta(hours=int(found[1]))
+
+
+def span(text: str) -> timedelta:
+    """`4h`, `90m`, `30s`, `2d`: any time that is longer than none."""
+    found = re.fullmatch("([1-9][0-9]{0,5}) ?([smhd])", text)
+    if found is None:
+        raise Wrong('a time, as in "4h", "90m" or "30s"')
+    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
 
 
 def port(text: str) -> int:

@@ -122,6 +122,7 @@ class Settings:
     rules: tuple[tuple[Mapping[str, Any], str], ...]
     admin_token: str | None = field(repr=False)
     log_level: str
+    ack_lapse: timedelta = timedelta(hours=4)  # an acknowledgement, and the incident is loud again
 
     def flag_prefix(self, app: str) -> str:
         """What a flag's key becomes a config var's name with: `FLAG_` of `FLAG_NEW_CHECKOUT`."""
@@ -172,6 +173,7 @@ def _settings(said: Given) -> Settings:
         rules=tuple((table, said.file) for table in _list(said.tables(), "rules", said.file)),
         admin_token=said.read("DRAINWATCH_ADMIN_TOKEN", given.token, None, secret=True),
         log_level=said.read("DRAINWATCH_LOG_LEVEL", given.one_of(*LOG_LEVELS), "info"),
+        ack_lapse=said.read("DRAINWATCH_ACK_LAPSE", given.span, timedelta(hours=4)),
     )
 
 

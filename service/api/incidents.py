@@ -15,10 +15,11 @@ from service.api.context import answer, api_of, caller_of
 from service.api.guard import guarded_router
 from service.api.problems import problems
 from service.errors import Refused
-from service.incidents import actions
+from service.incidents import actions, explain
 from service.store import incidents, transitions
 from service.store.incidents import Incident
 from service.store.pages import Key, Page, read_cursor
+from service.wire.decision import DecisionJson, ExplanationJson
 from service.wire.incident import IncidentJson, IncidentWithTimelineJson, incident_json, with_timeline_json
 from service.wire.page import PageJson, page_json
 
@@ -48,6 +49,19 @@ class Step(parameters.Body):
     version: Annotated[
         parameters.Version | None, Field(description="The incident's version as seen; 409 if it has changed since.")
     ] = None
+
+
+class Note(parameters.Body):
+    """What is to be kept with the incident."""
+
+    text: Annotated[parameters.LongText, Field(description="What whoever comes next should know.")]
+
+
+class ExplainQuery(parameters.Query):
+    """Which app, and when."""
+
+    app: Annotated[parameters.Text, Field(description="The app.", examples=["raxx-api-prod"])]
+    at: Annotated[parameters.Time, Field(description="The time: RFC 3339, or a time ago.")]
 
 
 @reading.get("/incidents", response_model=PageJson[IncidentJson], summary="Incidents")
@@ -99,6 +113,38 @@ async def resolve(request: Request, id: str, _: parameters.NoQuery, body: Step |
     return await _act(request, id, body, actions.resolve)
 
 
+@writing.post(
+    "/incidents/{id}/notes",
+    status_code=201,
+    response_model=IncidentWithTimelineJson,
+    summary="Note",
+    responses=problems(404),
+)
+async def add_note(request: Request, id: str, _: parameters.NoQuery, body: Note) -> JSONResponse:
+    """Something for the timeline that whoever comes next should know; nobody is told."""
+    incident_id = _incident_id(id)
+    await actions.note(api_of(request).db, incident_id, text=body.text, actor=caller_of(request).name)
+    return await _shown(request, incident_id, 201)
+
+
+@reading.get(
+    "/incidents/{id}/decisions",
+    response_model=PageJson[DecisionJson],
+    summary="Why somebody was told of it, or nobody",
+    responses=problems(404),
+)
+async def decisions_of_incident(request: Request, id: str, _: parameters.NoQuery) -> JSONResponse:
+    """Every decision to tell of the incident at a webhook or not, in order, with its reason."""
+    found = await explain.of_incident(api_of(request).db, _incident_id(id))
+    return answer(page_json(Page(tuple(found), None), lambda one: one, of="decisions"))
+
+
+@reading.get("/decisions", response_model=ExplanationJson, summary="Why somebody was told at a time, or nobody")
+async def decisions_at(request: Request, query: Annotated[ExplainQuery, FromQuery()]) -> JSONResponse:
+    """Of one app: the incidents that stood then, what was decided of them until then, and the silences in force."""
+    return answer(await explain.at_time(api_of(request).db, app=query.app, at=query.at))
+
+
 async def _act(
     request: Request, id: str, body: Step | None, action: Callable[..., Awaitable[Incident]]
 ) -> JSONResponse:
@@ -108,13 +154,13 @@ async def _act(
     return await _shown(request, incident_id)
 
 
-async def _shown(request: Request, incident_id: UUID) -> JSONResponse:
+async def _shown(request: Request, incident_id: UUID, status: int = 200) -> JSONResponse:
     async with api_of(request).db.read() as conn:
         incident = await incidents.one(conn, incident_id)
         if incident is None:
             raise _no_incident(str(incident_id))
         timeline = await transitions.timeline(conn, app_id=incident.app_id, incident_id=incident.id)
-    return answer(with_timeline_json(incident, timeline))
+    return answer(with_timeline_json(incident, timeline), status)
 
 
 def _incident_id(text: str) -> UUID:

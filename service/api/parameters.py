@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from parsers.event import Severity
 
 TEXT_LENGTH = 300
+LONG_TEXT_LENGTH = 10_000
 _LARGEST_VERSION = 2**31 - 1  # Postgres's `integer`
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -105,13 +106,17 @@ def _severity(text: object) -> Severity:
         raise refuse(f"one of {', '.join(severity.label for severity in Severity)}") from error
 
 
-def _storable(text: str) -> str:
+def _storable(text: str, *, length: int = TEXT_LENGTH) -> str:
     # Postgres keeps neither in a text, so nothing there can be alike.
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise refuse("text without NUL bytes and lone surrogates")
-    if not text or len(text) > TEXT_LENGTH:
-        raise refuse(f"1 to {TEXT_LENGTH} characters")
+    if not text or len(text) > length:
+        raise refuse(f"1 to {length} characters")
     return text
+
+
+def _long(text: str) -> str:
+    return _storable(text, length=LONG_TEXT_LENGTH)
 
 
 _TIME_SCHEMA: dict[str, Any] = {
@@ -125,6 +130,9 @@ _TIME_SCHEMA: dict[str, Any] = {
 _TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": TEXT_LENGTH, "pattern": r"^[^\u0000]+$"}
 
 Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra=_TEXT_SCHEMA)]
+LongText = Annotated[
+    str, AfterValidator(_long), Field(json_schema_extra={**_TEXT_SCHEMA, "maxLength": LONG_TEXT_LENGTH})
+]
 Version = Annotated[int, AfterValidator(_version), Field(json_schema_extra={"minimum": 1, "maximum": _LARGEST_VERSION})]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
 

@@ -10,7 +10,20 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from service.cli import apps, codes, demo, drains, incidents, parse, replay, serve, tokens, webhooks
+from service.cli import (
+    apps,
+    codes,
+    demo,
+    drains,
+    explain,
+    incidents,
+    parse,
+    replay,
+    serve,
+    silences,
+    tokens,
+    webhooks,
+)
 from service.errors import DrainwatchError
 
 app = typer.Typer(
@@ -21,10 +34,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (serve, incidents, apps, parse, codes, replay, demo):
+for commands in (serve, incidents, explain, silences, apps, parse, codes, replay, demo):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(silences.listing, name="silences")
 app.add_typer(tokens.app, name="token")
 
 

@@ -1,4 +1,4 @@
-"""errors, incidents, ack, resolve: what is going on, and taking it on."""
+"""errors, incidents, ack, resolve, note: what is going on, and taking it on."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -106,6 +106,22 @@ def resolve(id: IncidentId, version: Version = None, json: Json = False) -> None
     _act(id, "resolve", version, json)
 
 
+@app.command()
+def note(
+    id: IncidentId,
+    text: Annotated[str, typer.Argument(help="What whoever comes next should know.")],
+    json: Json = False,
+) -> None:
+    """Keep a note in an incident's timeline."""
+    from service.cli import client, show
+
+    answer = client.ask("POST", f"/v1/incidents/{_segment(id)}/notes", body={"text": text})
+    if json:
+        show.as_json(answer)
+    else:
+        show.note(f"{answer['title']}: noted")
+
+
 def _act(id: str, action: str, version: int | None, json: bool) -> None:
     from service.cli import client, show
 
@@ -136,6 +152,7 @@ def _show_one(incident: Mapping[str, Any], json: bool) -> None:
     out.print(head)
     facts = (
         ("status", show.status(incident["status"])),
+        ("flapping", f"since {show.time(incident['flapping_since'])}" if incident["flapping"] else None),
         ("app", f"{incident['app']} ({incident['environment']})"),
         ("rule", f"{incident['rule']}, {incident['subject']}, seen {show.count(incident['count'], 'time')}"),
         ("since", f"{show.time(incident['opened_at'])}, last seen {show.time(incident['last_seen_at'])}"),
@@ -153,6 +170,7 @@ def _show_one(incident: Mapping[str, Any], json: bool) -> None:
     _section("verify", [incident["verify"]] if incident["verify"] else [])
     _section("evidence", [f"{show.time(one['ts'])}  {show.gist(one)}" for one in incident["evidence"]])
     _section("lines around the first", [_line(line) for line in incident["context"]])
+    _section("traceback", incident["traceback"] or [])
     _section("timeline", [_step(step) for step in incident["timeline"]])
 
 

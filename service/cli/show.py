@@ -35,6 +35,9 @@ STATUS_STYLE = {
     "deployed": "green",
     "failed": "red",
     "rolled_back": "yellow",
+    "active": "yellow",
+    "upcoming": "cyan",
+    "ended": "dim",
 }
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

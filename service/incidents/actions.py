@@ -6,7 +6,8 @@ from uuid import UUID
 
 from service.errors import Refused
 from service.incidents import lifecycle
-from service.store import incidents, transitions
+from service.incidents.step import tell
+from service.store import incidents
 from service.store.database import Database
 from service.store.incidents import Incident
 from service.wire.incident import incident_json
@@ -34,6 +35,11 @@ async def resolve(db: Database, incident_id: UUID, *, version: int | None, actor
     return await _act(db, incident_id, version, actor, lifecycle.RESOLVED, change)
 
 
+async def note(db: Database, incident_id: UUID, *, text: str, actor: str) -> Incident:
+    """`text` in the incident's timeline. Raises Refused (404) where there is no such incident."""
+    return await _act(db, incident_id, None, actor, lifecycle.NOTE, lambda incident, _: incident, text=text)
+
+
 async def _act(
     db: Database,
     incident_id: UUID,
@@ -41,27 +47,20 @@ async def _act(
     actor: str,
     step: str,
     change: Callable[[Incident, datetime], Incident],
+    *,
+    text: str | None = None,
 ) -> Incident:
     now = datetime.now(UTC)
     async with db.begin() as conn:
-        incident = await incidents.one(conn, incident_id)
+        incident = await incidents.one(conn, incident_id, lock=True)
         if incident is None:
             raise Refused(404, f"there is no incident {str(incident_id)!r}, or none any more")
         if version is not None and version != incident.version:
             raise _stale(incident, f"is at version {incident.version} by now, not {version}")
         after = await incidents.replace_version(conn, change(incident, now))
         if after is None:
-            raise _stale(await incidents.one(conn, incident_id) or incident, "was changed at the same moment")
-        await transitions.append(
-            conn,
-            app_id=after.app_id,
-            incident_id=after.id,
-            number=after.version,
-            type=step,
-            at=now,
-            incident=dict(incident_json(after)),
-            actor=actor,
-        )
+            raise _stale(incident, "was changed at the same moment")
+        await tell(conn, after, step, at=now, actor=actor, note=text)
         return after
 
 

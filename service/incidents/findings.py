@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from service.detect.history import Folded
 from service.detect.rule import Rule
 from service.incidents import context, lifecycle
 from service.incidents.context import FlagPrefix
-from service.log import log
+from service.incidents.step import tell
+from service.incidents.traceback import with_traceback
 from service.store import incidents, transitions
 from service.store.ids import new_id
 from service.store.incidents import Incident
 from service.store.leases import Lease
-from service.wire.incident import incident_json
+
+# What is said with the reopening that makes an incident one that flaps.
+_FLAPS = "reopened three times within an hour: it flaps, and is told again when it has been stable for 15 minutes"
 
 
 class Overtaken(Exception):
@@ -85,7 +88,7 @@ async def _fired(
         "evidence": shown,
     }
     if step == lifecycle.OPENED or incident is None:
-        after = Incident(
+        new = Incident(
             id=new_id(),
             app_id=lease.app_id,
             app=lease.app,
@@ -105,14 +108,18 @@ async def _fired(
             release=await context.release_before(conn, lease, fired.alarm),
             context=[dict(line) for line in await context.lines_around(conn, lease, fired.alarm.first_event)],
             traceback=None,
+            inhibits=rule.inhibits,
             **texts,
         )
+        after = await with_traceback(conn, lifecycle.opened(new), now=datetime.now(UTC))
         await incidents.insert_new(conn, after)
+    elif step == lifecycle.REOPENED:
+        before = await transitions.times(conn, app_id=incident.app_id, incident_id=incident.id, type=lifecycle.REOPENED)
+        after = await _replaced(conn, replace(lifecycle.reopened(incident, fired, before), **texts))
     else:
-        change = lifecycle.reopened(incident, fired) if step == lifecycle.REOPENED else None
-        change = change or lifecycle.raised(incident, fired.alarm)
-        after = await _replaced(conn, replace(change, **texts))
-    await _tell(conn, after, step, at=fired.at)
+        after = await _replaced(conn, replace(lifecycle.raised(incident, fired), **texts))
+    flaps = after.flapping_since == fired.at
+    await tell(conn, after, step, at=fired.at, note=_FLAPS if flaps else None)
     return after
 
 
@@ -126,7 +133,7 @@ async def _cleared(
     shown = await context.evidence_json(conn, lease, cleared.alarm, known)
     after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
     after = await _replaced(conn, replace(after, evidence=shown))
-    await _tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
+    await tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
     return after
 
 
@@ -135,24 +142,3 @@ async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
     if after is None:
         raise Overtaken
     return after
-
-
-async def _tell(conn: AsyncConnection, incident: Incident, step: str, *, at: datetime, note: str | None = None) -> None:
-    await transitions.append(
-        conn,
-        app_id=incident.app_id,
-        incident_id=incident.id,
-        number=incident.version,
-        type=step,
-        at=at,
-        incident=dict(incident_json(incident)),
-        note=note,
-    )
-    log.info(
-        f"incident.{step}",
-        app=incident.app,
-        rule=incident.rule,
-        subject=incident.subject,
-        severity=incident.severity.label,
-        incident=str(incident.id),
-    )

@@ -1,8 +1,11 @@
-"""The states of an incident, and what each finding makes of it. Pure: the incident as it is and a finding go in.
+"""The states of an incident, and what findings, people and time make of it. Pure: the incident as it is goes in.
 
-`open → acknowledged → resolved`, and `reopened` when the same rule fires at the same subject soon after.
+`open → acknowledged → resolved`, and `reopened` when the same rule fires at the same subject soon after. What nobody
+acknowledges escalates, once; an acknowledgement lapses; what is reopened again and again flaps until it has been stable.
+`timer_at` is when time alone brings the next step, on the app's clock.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,9 +13,16 @@ from service.detect.detector import Alarm, Cleared, Fired
 from service.store.incidents import Incident
 
 OPENED, ACKNOWLEDGED, RAISED, RESOLVED, REOPENED = "opened", "acknowledged", "raised", "resolved", "reopened"
+NOTE, ESCALATED, LAPSED = "note", "escalated", "lapsed"
+# It has flapped, and now has been over, or has stood, for long enough.
+SETTLED, STEADY = "settled", "steady"
 
 # Soon after: what comes back within this time was not over.
 REOPENS_WITHIN = timedelta(minutes=15)
+# Open for so long, and nobody looks after it.
+ESCALATES_AFTER = timedelta(minutes=30)
+# Reopened so often within so long it flaps, until it has neither ended nor come back for a while.
+FLAPS_AT, FLAPS_WITHIN, STABLE_AFTER = 3, timedelta(hours=1), timedelta(minutes=15)
 
 
 def on_fired(incident: Incident | None, fired: Fired) -> str | None:
@@ -39,14 +49,22 @@ def seen(incident: Incident, alarm: Alarm) -> Incident:
     )
 
 
-def raised(incident: Incident, alarm: Alarm) -> Incident:
+def opened(incident: Incident) -> Incident:
+    """A new incident, with the timer that begins with it."""
+    return replace(incident, timer_at=incident.opened_at + ESCALATES_AFTER)
+
+
+def raised(incident: Incident, fired: Fired) -> Incident:
     """`incident` as bad as its alarm has become; who has acknowledged less has not acknowledged this."""
-    return replace(seen(incident, alarm), severity=alarm.severity, status="open", acknowledged_at=None)
+    after = replace(seen(incident, fired.alarm), severity=fired.alarm.severity, status="open", acknowledged_at=None)
+    return _timed(after, since=fired.at) if incident.acknowledged_at else after
 
 
-def reopened(incident: Incident, fired: Fired) -> Incident:
-    """`incident`, which was resolved, as one that goes on."""
-    return replace(
+def reopened(incident: Incident, fired: Fired, before: Sequence[datetime] = ()) -> Incident:
+    """`incident`, which was resolved, as one that goes on. `before` is when it was reopened earlier, in any order."""
+    lately = [at for at in before if at > fired.at - FLAPS_WITHIN]
+    flaps = len(lately) + 1 >= FLAPS_AT
+    after = replace(
         incident,
         severity=max(incident.severity, fired.alarm.severity),
         status="open",
@@ -55,12 +73,15 @@ def reopened(incident: Incident, fired: Fired) -> Incident:
         acknowledged_at=None,
         escalated_at=None,
         resolved_at=None,
+        flapping_since=incident.flapping_since or (fired.at if flaps else None),
     )
+    return _timed(after, since=fired.at)
 
 
 def resolved(incident: Incident, *, at: datetime) -> Incident:
     """`incident` as one that is over, since `at`."""
-    return replace(incident, status="resolved", resolved_at=max(at, incident.opened_at))
+    ended_at = max(at, incident.opened_at)
+    return _timed(replace(incident, status="resolved", resolved_at=ended_at), since=ended_at)
 
 
 def amended(incident: Incident, end: Cleared) -> Incident:
@@ -71,4 +92,33 @@ def amended(incident: Incident, end: Cleared) -> Incident:
 
 def acknowledged(incident: Incident, *, at: datetime) -> Incident:
     """`incident` as one that somebody looks after."""
-    return replace(incident, status="acknowledged", acknowledged_at=at)
+    after = replace(incident, status="acknowledged", acknowledged_at=at)
+    return after if after.flapping_since else replace(after, timer_at=None)
+
+
+def lapsed(incident: Incident, *, at: datetime) -> Incident:
+    """`incident`, which somebody looked after long ago, as one that nobody does."""
+    after = replace(incident, status="open", acknowledged_at=None)
+    return after if after.flapping_since else _timed(after, since=at)
+
+
+def on_timer(incident: Incident) -> tuple[Incident, str | None]:
+    """What becomes of `incident` as its `timer_at` has come, and which step that is (None: none)."""
+    at = incident.timer_at
+    if at is None:
+        return incident, None
+    if incident.flapping_since:
+        over = incident.status == "resolved"
+        return _timed(replace(incident, flapping_since=None), since=at), SETTLED if over else STEADY
+    if incident.status == "open" and incident.escalated_at is None:
+        return replace(incident, escalated_at=at, timer_at=None), ESCALATED
+    return replace(incident, timer_at=None), None
+
+
+def _timed(incident: Incident, *, since: datetime) -> Incident:
+    """`incident` with the timer that begins at `since`."""
+    if incident.flapping_since:
+        return replace(incident, timer_at=since + STABLE_AFTER)
+    if incident.status == "open" and incident.escalated_at is None:
+        return replace(incident, timer_at=since + ESCALATES_AFTER)
+    return replace(incident, timer_at=None)

@@ -134,6 +134,7 @@ class Deliverer:
             for endpoint_id, quiet_hours in due.items():
                 if until := quiet_until(quiet_hours, at):
                     await claims.hold_back(conn, endpoint_id, now=at, until=until)
+            await claims.supersede_come_back(conn, due, now=at)
             for resolution in await claims.overtaken(conn, due, now=at):
                 await claims.supersede(conn, resolution, payload=self._as_both(resolution, now=at))
             return await claims.claim(

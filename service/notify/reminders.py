@@ -6,9 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.formats import FORMATS
+from service.notify.gate import Keepers, hush
 from service.notify.notification import REMINDER, Notification, incident_url
 from service.notify.routes import decide
-from service.store import deliveries, endpoints, incidents, reminders
+from service.store import deliveries, endpoints, hushed, incidents, reminders, silences
 from service.store.ids import new_id
 from service.store.incidents import Incident
 from service.wire.incident import incident_json
@@ -24,7 +25,7 @@ async def remind(conn: AsyncConnection, *, public_url: str, now: datetime) -> in
     for due in found:
         incident = await incidents.one(conn, due.incident_id)
         endpoint = receiving.get(due.endpoint_id)
-        if incident is None or endpoint is None or await hushed(conn, incident, now=now) is not None:
+        if incident is None or endpoint is None or await _is_hushed(conn, incident, now=now):
             continue
         told = dict(incident_json(incident))
         notification = Notification(REMINDER, now, told, incident_url(public_url, told))
@@ -46,6 +47,15 @@ async def remind(conn: AsyncConnection, *, public_url: str, now: datetime) -> in
     return made
 
 
-async def hushed(conn: AsyncConnection, incident: Incident, *, now: datetime) -> str | None:
-    """Why nobody is told of the incident just now (a silence, a cause that inhibits it, flapping); None: it is loud."""
-    return None
+async def _is_hushed(conn: AsyncConnection, incident: Incident, *, now: datetime) -> bool:
+    """Whether nobody is told of the incident just now: of a silence, a cause that inhibits it, or because it flaps."""
+    keepers = Keepers(
+        silences=await silences.between(conn, since=now, until=now),
+        causes=await hushed.causes(conn, [incident.app_id], since=now),
+    )
+    told = dict(incident_json(incident))
+    app_id = incident.app_id
+    found = hush(
+        told, "escalated", app_id=app_id, at=now, ended_at=None, now=now, keepers=keepers, told=True, marked=False
+    )
+    return found is not None

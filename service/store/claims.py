@@ -66,6 +66,12 @@ async def hold_back(conn: AsyncConnection, endpoint_id: int, *, now: datetime, u
     await conn.execute(_HOLD_BACK, given)
 
 
+async def supersede_come_back(conn: AsyncConnection, endpoint_ids: Iterable[int], *, now: datetime) -> None:
+    """Ends what is owed at these (locked) endpoints of incidents before their last reopening, where nothing of it is being
+    sent just now: the reopening tells it all."""
+    await conn.execute(_COME_BACK, {"endpoints": list(endpoint_ids), "now": now})
+
+
 async def overtaken(conn: AsyncConnection, endpoint_ids: Iterable[int], *, now: datetime) -> list[Overtaken]:
     """The resolutions due at these (locked) endpoints whose opening or reopening is still owed and not being sent just now."""
     rows = await conn.execute(_OVERTAKEN, {"endpoints": list(endpoint_ids), "now": now})
@@ -188,6 +194,19 @@ _LET_GO = text(f"""
     where d.endpoint_id = :endpoint and d.status = 'pending' and d.due_at > :now and d.failures = 0
         and d.incident_id is not null and {_CRITICAL_LATER}""")  # noqa: S608
 
+# What was over and has come back before its end could be told was never over.
+_COME_BACK = text("""
+    update deliveries d set status = 'superseded', claimed_until = null
+    where d.endpoint_id = any(:endpoints) and d.status = 'pending' and d.incident_id is not null
+        and exists (
+            select from deliveries l
+            where l.endpoint_id = d.endpoint_id and l.incident_id = d.incident_id and l.number > d.number
+                and l.status = 'pending' and l.type = 'incident.reopened')
+        and not exists (
+            select from deliveries s
+            where s.endpoint_id = d.endpoint_id and s.incident_id = d.incident_id and s.status = 'pending'
+                and s.claimed_until > :now)""")
+
 # The last resolution of each incident tells of all that is owed before it. While the first thing owed is being sent, it may
 # yet arrive: then nothing is overtaken.
 _OVERTAKEN = text("""
@@ -231,6 +250,10 @@ _CLAIM = text("""
                     select from deliveries p
                     where p.endpoint_id = d.endpoint_id and p.incident_id = d.incident_id
                         and (p.number, p.repeat) < (d.number, d.repeat) and p.status = 'pending')
+                and not exists ( -- nor before what tells of it among others
+                    select from decisions c join deliveries p on p.id = c.delivery_id
+                    where c.app_id = d.app_id and c.incident_id = d.incident_id and c.endpoint_id = d.endpoint_id
+                        and c.number < d.number and p.incident_id is null and p.status = 'pending')
             order by d.due_at, d.id
             limit greatest(place.free, 0)
             for update of d skip locked) as due

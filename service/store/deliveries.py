@@ -42,15 +42,6 @@ class Delivery:
     attempts: tuple[Attempt, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What an endpoint was told of an incident since it was last told that it is over. `heard`: something of it arrived or
-    still may; `since`: when the first of it came about."""
-
-    heard: bool
-    since: datetime
-
-
 async def enqueue(
     conn: AsyncConnection,
     *,
@@ -85,14 +76,6 @@ async def enqueue(
         .on_conflict_do_nothing(index_elements=["endpoint_id", "incident_id", "number", "repeat"])
     )
     return (await conn.execute(added.returning(table.c.id))).first() is not None
-
-
-async def told(
-    conn: AsyncConnection, *, incident_id: UUID, number: int, endpoint_ids: Sequence[int]
-) -> dict[int, Told]:
-    """Which of the endpoints were told of the incident before its step `number`, since they were last told that it is over."""
-    rows = await conn.execute(_TOLD, {"incident": incident_id, "number": number, "endpoints": list(endpoint_ids)})
-    return {row.endpoint_id: Told(heard=row.heard, since=row.since) for row in rows}
 
 
 async def overdue(conn: AsyncConnection, *, per_endpoint: int) -> int:
@@ -157,16 +140,6 @@ async def _with_attempts(conn: AsyncConnection, rows: Sequence[Row[Any]]) -> lis
         for row in rows
     ]
 
-
-_TOLD = text("""
-    select d.endpoint_id, bool_or(d.status <> 'dead') as heard, min(t.at) as since
-    from deliveries d join transitions t using (app_id, incident_id, number)
-    where d.endpoint_id = any(:endpoints) and d.incident_id = :incident and d.number < :number
-        and d.number > coalesce((
-            select max(r.number) from deliveries r
-            where r.endpoint_id = d.endpoint_id and r.incident_id = d.incident_id and r.number < :number
-                and r.type = 'incident.resolved'), 0)
-    group by d.endpoint_id""")
 
 # A claim that lapsed less than a minute ago is of one who has just died.
 _OVERDUE = text("""

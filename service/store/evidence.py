@@ -1,6 +1,7 @@
 """Events as the worker asks for them: those of chunks, those with certain ids, those around a time."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,14 @@ from parsers.event import Event, Severity
 from service.store.ids import made_at
 from service.store.pending import Pending
 from service.store.tables import apps, events
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event, and the chunk that its line is kept in."""
+
+    event: Event
+    chunk_id: UUID
 
 
 def read_event(row: Row[Any], *, app: str, environment: str) -> Event:
@@ -86,3 +95,21 @@ async def between(
         .limit(most)
     )
     return [read_event(row, app=app.name, environment=app.environment) for row in found]
+
+
+async def tracebacks(
+    conn: AsyncConnection, app_id: int, dyno: str, *, since: datetime, until: datetime, app: str, environment: str
+) -> list[Kept]:
+    """The stack traces that a dyno has printed with times in [since, until], oldest first."""
+    found = await conn.execute(
+        select(events)
+        .where(
+            events.c.app_id == app_id,
+            events.c.kind == "traceback",
+            events.c.ts.between(since, until),
+            events.c.dyno == dyno,
+        )
+        .order_by(events.c.ts, events.c.id)
+        .limit(100)
+    )
+    return [Kept(read_event(row, app=app, environment=environment), row.chunk_id) for row in found]

@@ -23,14 +23,14 @@ async def incidents_before(conn: AsyncConnection, before: datetime, *, most: int
     gone = (await conn.execute(_INCIDENTS, {"before": before, "most": most})).all()
     if gone:
         ids = {"incidents": [row.id for row in gone], "apps": [row.app_id for row in gone]}
-        for statement in (_THEIR_DELIVERIES, _THEIR_TRANSITIONS, _THEMSELVES):
+        for statement in (_THEIR_DELIVERIES, _THEIR_DECISIONS, _THEIR_MARKS, _THEIR_TRANSITIONS, _THEMSELVES):
             await conn.execute(statement, ids)
     return len(gone)
 
 
 async def deliveries_before(conn: AsyncConnection, before: datetime, *, most: int) -> int:
-    """Forgets up to `most` deliveries of no incident (tests) that were made before that time and are done with; gives how
-    many."""
+    """Forgets up to `most` deliveries of no one incident (tests, digests, ends of silences) that were made before that time and
+    are done with; gives how many."""
     return (await conn.execute(_DELIVERIES, {"before": before, "most": most})).rowcount
 
 
@@ -57,6 +57,8 @@ _THEIR_DELIVERIES = text("""
     delete from deliveries d using endpoints e
     where d.endpoint_id = e.id and d.incident_id = any(:incidents) and d.app_id = any(:apps)
 """)
+_THEIR_DECISIONS = text("delete from decisions where app_id = any(:apps) and incident_id = any(:incidents)")
+_THEIR_MARKS = text("delete from hushed where app_id = any(:apps) and incident_id = any(:incidents)")
 _THEIR_TRANSITIONS = text("delete from transitions where app_id = any(:apps) and incident_id = any(:incidents)")
 _THEMSELVES = text("delete from incidents where app_id = any(:apps) and id = any(:incidents)")
 

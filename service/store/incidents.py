@@ -16,7 +16,8 @@ from service.store.tables import apps, incidents
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A row of `incidents` with its app's name and environment. JSON parts are as they go out."""
+    """A row of `incidents` with its app's name and environment. JSON parts are as they go out. `inhibits` are the rules that
+    it silences in its app; `timer_at`, on the app's clock, is when it escalates or has stopped flapping."""
 
     id: UUID
     app_id: int
@@ -42,6 +43,10 @@ class Incident:
     evidence: list[dict[str, Any]]
     context: list[dict[str, Any]]
     traceback: list[str] | None
+    inhibits: tuple[str, ...] = ()
+    flapping_since: datetime | None = None
+    timer_at: datetime | None = None
+    traceback_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -51,7 +56,7 @@ class Incident:
 
 def _read(row: Row[Any]) -> Incident:
     fields = dict(row._mapping)
-    return Incident(**{**fields, "severity": Severity(fields["severity"])})
+    return Incident(**{**fields, "severity": Severity(fields["severity"]), "inhibits": tuple(fields["inhibits"])})
 
 
 def _select() -> Select[Any]:
@@ -93,12 +98,13 @@ async def replace_version(conn: AsyncConnection, incident: Incident) -> Incident
 def _columns(incident: Incident) -> dict[str, Any]:
     columns = asdict(incident)
     del columns["app"], columns["environment"]
-    return {**columns, "severity": int(incident.severity)}
+    return {**columns, "severity": int(incident.severity), "inhibits": list(incident.inhibits)}
 
 
-async def one(conn: AsyncConnection, incident_id: UUID) -> Incident | None:
-    """The incident with this id."""
-    row = (await conn.execute(_select().where(incidents.c.id == incident_id))).one_or_none()
+async def one(conn: AsyncConnection, incident_id: UUID, *, lock: bool = False) -> Incident | None:
+    """The incident with this id; with `lock` nobody else changes it before the transaction ends."""
+    query = _select().where(incidents.c.id == incident_id)
+    row = (await conn.execute(query.with_for_update(of=incidents) if lock else query)).one_or_none()
     return _read(row) if row else None
 
 
@@ -144,3 +150,57 @@ async def unresolved(conn: AsyncConnection, app_ids: Collection[int]) -> dict[in
         .group_by(incidents.c.app_id)
     )
     return {row.app_id: (row[1], Severity(row.worst)) for row in await conn.execute(query)}
+
+
+async def with_ids(conn: AsyncConnection, ids: Collection[UUID]) -> list[Incident]:
+    """Those with these ids, the first opened first."""
+    if not ids:
+        return []
+    query = _select().where(incidents.c.id.in_(ids)).order_by(incidents.c.opened_at, incidents.c.id)
+    return [_read(row) for row in await conn.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Gist:
+    """An incident as far as it is one line; `notifications`: how many steps of it were told."""
+
+    id: UUID
+    app: str
+    environment: str
+    rule: str
+    subject: str
+    severity: Severity
+    status: str
+    title: str
+    diagnosis: str
+    count: int
+    opened_at: datetime
+    resolved_at: datetime | None
+    notifications: int
+
+
+async def gists(
+    conn: AsyncConnection,
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    app: str | None = None,
+    limit: int | None = None,
+) -> list[Gist]:
+    """The last opened first: those that opened from `since` on, or with `until` those that stood at some time in between."""
+    asked = {"since": since, "until": until, "app": app, "limit": limit}
+    rows = await conn.execute(_GISTS, asked)
+    return [Gist(**{**row._mapping, "severity": Severity(row.severity)}) for row in rows]
+
+
+_GISTS = text("""
+    select i.id, a.name as app, a.environment, i.rule, i.subject, i.severity, i.status, i.title, i.diagnosis, i.count,
+        i.opened_at, i.resolved_at, (
+            select count(distinct d.number) from decisions d
+            where d.app_id = i.app_id and d.incident_id = i.id and d.told) as notifications
+    from incidents i join apps a on a.id = i.app_id
+    where (cast(:app as text) is null or a.name = :app)
+        and case when cast(:until as timestamptz) is null then i.opened_at >= :since
+            else i.opened_at <= :until and (i.resolved_at is null or i.resolved_at >= :since) end
+    order by i.opened_at desc, i.id desc
+    limit cast(:limit as integer)""")

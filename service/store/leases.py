@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.clocks import SILENT_SECONDS
 
-# A dead worker's apps are free after this time (DESIGN section 5: within 5 s, a poll included).
-LEASE_SECONDS = 4
+# A dead worker's apps are free after this time (DESIGN section 5: within 5 s, with a poll and the fold, on a busy machine too).
+LEASE_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)

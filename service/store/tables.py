@@ -313,8 +313,16 @@ incidents = _table(
     Column("evidence", JSONB, nullable=False),  # events as JSON: the first and the newest 20
     Column("context", JSONB, nullable=False),  # lines around the first
     Column("traceback", JSONB),
+    Column("inhibits", ARRAY(Text), nullable=False, server_default=text("'{}'")),  # rules that it silences in its app
+    _time("flapping_since", optional=True),
+    _time("timer_at", optional=True),  # when it escalates, or has stopped flapping: on the app's clock
+    _time("traceback_at", optional=True),  # when to look for its traceback again, on the wall's clock
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
+    Index("incidents_by_timer", "timer_at", postgresql_where=text("timer_at is not null")),
+    Index("incidents_by_traceback", "traceback_at", postgresql_where=text("traceback_at is not null")),
+    Index("incidents_acknowledged", "acknowledged_at", postgresql_where=text("status = 'acknowledged'")),
+    Index("causes", "app_id", "resolved_at", postgresql_where=text("inhibits <> '{}'")),
 )
 
 # One step of an incident's life: the timeline, and the outbox from which notifications are made. `fanned_out_at` is None
@@ -332,6 +340,48 @@ transitions = _table(
     Column("incident", JSONB, nullable=False),
     _time("fanned_out_at", optional=True),
     Index("transitions_owed", "made_at", postgresql_where=text("fanned_out_at is null")),
+)
+
+# From `starts_at` to `ends_at` what `match` says of is not told. `announced_at` is None until it was told that it has ended.
+silences = _table(
+    "silences",
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("match", Text, nullable=False),
+    _time("starts_at"),
+    _time("ends_at"),
+    Column("comment", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    _time("created_at", now=True),
+    _time("announced_at", optional=True),
+    Index("silences_to_announce", "ends_at", postgresql_where=text("announced_at is null")),
+)
+
+# Incidents that were not told, and the silence or the cause that kept them; gone when they are told, or over.
+hushed = _table(
+    "hushed",
+    Column("app_id", Integer, primary_key=True, autoincrement=False),
+    Column("incident_id", Uuid, primary_key=True),
+    Column("silence_id", Integer),
+    Column("cause_id", Uuid),
+)
+
+# Whether a step of an incident was told at an endpoint, and why (not): the end of a sentence that begins "(not) told, for".
+# `endpoint_id` is None for what was hushed everywhere; `delivery_id` what told it.
+decisions = _table(
+    "decisions",
+    Column("app_id", Integer, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    _time("at"),
+    Column("incident_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("endpoint_id", Integer),
+    Column("type", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("delivery_id", Uuid),
+    Index("decisions_by_incident", "app_id", "incident_id", "number"),
+    Index("decisions_by_time", "at", postgresql_where=text("told")),
+    Index("decisions_by_delivery", "delivery_id", postgresql_where=text("delivery_id is not null")),
 )
 
 # -- who is told -----------------------------------------------------------------------------------------------------

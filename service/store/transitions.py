@@ -1,6 +1,6 @@
 """The steps of incidents' lives: their timeline, and the outbox from which notifications are made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.tables import transitions as table
 from service.store.wakeups import DELIVERIES
+
+# Names the lock of whoever fans out; a number that nothing else in the database locks.
+_TURN = 0x6472_6169_6E77
+# What waits for so long was held up by an outage; who never catches up is told of all the same.
+_IS_CAUGHT_UP = """
+    (transitions.made_at < now() - interval '2 minutes' or not exists (
+        select from pending p where p.app_id = transitions.app_id and p.received_at < now() - interval '10 seconds'))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,19 @@ async def wake(conn: AsyncConnection) -> None:
     await conn.execute(text("select pg_notify(:channel, '')"), {"channel": DELIVERIES})
 
 
+async def take_turn(conn: AsyncConnection) -> bool:
+    """Whether nobody else fans out just now; if so nobody does before the transaction ends. What one decides (a storm, the end
+    of a silence) must be there for the next one. Who does not get the turn need not wait: whoever has it does the work."""
+    taken = await conn.execute(text("select pg_try_advisory_xact_lock(:key)"), {"key": _TURN})
+    return bool(taken.scalar_one())
+
+
 async def owed(conn: AsyncConnection, *, limit: int) -> list[Transition]:
     """The steps of up to `limit` incidents that were not fanned out yet, locked until the transaction ends: first come first
-    served, an incident's own in order. What another transaction holds is left out, with all that follows it."""
+    served, an incident's own in order. What another transaction holds is left out, with all that follows it.
+
+    Left out too, for some minutes, is an app whose lines have waited long to be folded: what they opened may be over.
+    """
     earlier = table.alias("earlier")
     # An incident's first owed step stands for all of them: who holds it holds the incident, so that a resolution is never
     # fanned out before, or beside, the opening that it belongs to.
@@ -73,6 +91,7 @@ async def owed(conn: AsyncConnection, *, limit: int) -> list[Transition]:
         select(table.c.app_id, table.c.incident_id)
         .where(
             table.c.fanned_out_at.is_(None),
+            text(_IS_CAUGHT_UP),
             ~select(1)
             .where(
                 earlier.c.app_id == table.c.app_id,
@@ -102,6 +121,12 @@ async def owed(conn: AsyncConnection, *, limit: int) -> list[Transition]:
     return [_transition(row) for row in await conn.execute(steps)]
 
 
+async def owing(conn: AsyncConnection, incident_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these incidents have steps that were not fanned out yet."""
+    query = select(table.c.incident_id).where(table.c.fanned_out_at.is_(None), table.c.incident_id.in_(incident_ids))
+    return set((await conn.execute(query)).scalars())
+
+
 async def fanned_out(conn: AsyncConnection, steps: Sequence[Transition]) -> None:
     """Marks `steps` as fanned out: their deliveries are in this transaction."""
     for step in steps:
@@ -114,6 +139,12 @@ async def fanned_out(conn: AsyncConnection, steps: Sequence[Transition]) -> None
             )
             .values(fanned_out_at=func.now())
         )
+
+
+async def times(conn: AsyncConnection, *, app_id: int, incident_id: UUID, type: str) -> list[datetime]:
+    """When the incident's steps of that type came about."""
+    query = select(table.c.at).where(table.c.app_id == app_id, table.c.incident_id == incident_id, table.c.type == type)
+    return list((await conn.execute(query)).scalars())
 
 
 async def timeline(conn: AsyncConnection, *, app_id: int, incident_id: UUID) -> list[Transition]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from service.store.incidents import Incident
+from service.store.incidents import Gist, Incident
 from service.store.transitions import Transition
 from service.wire.event import EventJson
 from service.wire.instant import instant
@@ -36,7 +36,8 @@ class ReleaseJson(TypedDict):
 class IncidentJson(TypedDict):
     """One occurrence of a rule at a subject. `key` names it through reopenings; `version` rises with each change.
 
-    `evidence`: the first event and the newest 20. `context`: the lines around the first one.
+    `evidence`: the first event and the newest 20. `context`: the lines around the first one. `flapping`: it comes and goes,
+    since `flapping_since`, and is told again when it has been stable.
     """
 
     id: str
@@ -63,7 +64,28 @@ class IncidentJson(TypedDict):
     evidence: list[EventJson]
     context: list[ContextLineJson]
     traceback: list[str] | None
+    flapping: bool
+    flapping_since: str | None
     checks: list[Mapping[str, Any]]
+
+
+class IncidentGistJson(TypedDict):
+    """An incident in a line. `notifications`: how many steps of its life were told."""
+
+    id: str
+    rule: str
+    key: str
+    app: str
+    environment: str
+    subject: str
+    severity: str
+    status: str
+    title: str
+    diagnosis: str
+    count: int
+    opened_at: str
+    resolved_at: str | None
+    notifications: int
 
 
 class IncidentWithTimelineJson(IncidentJson):
@@ -100,7 +122,29 @@ def incident_json(incident: Incident) -> IncidentJson:
         "evidence": stored.evidence,
         "context": stored.context,
         "traceback": incident.traceback,
+        "flapping": incident.flapping_since is not None,
+        "flapping_since": _optional(incident.flapping_since),
         "checks": [],
+    }
+
+
+def gist_json(incident: Gist) -> IncidentGistJson:
+    """The incident in a line."""
+    return {
+        "id": str(incident.id),
+        "rule": incident.rule,
+        "key": f"{incident.rule}/{incident.app}/{incident.subject}",
+        "app": incident.app,
+        "environment": incident.environment,
+        "subject": incident.subject,
+        "severity": incident.severity.label,
+        "status": incident.status,
+        "title": incident.title,
+        "diagnosis": incident.diagnosis,
+        "count": incident.count,
+        "opened_at": instant(incident.opened_at),
+        "resolved_at": _optional(incident.resolved_at),
+        "notifications": incident.notifications,
     }
 
 

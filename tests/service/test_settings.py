@@ -56,6 +56,7 @@ def test_the_environment_says_it_all() -> None:
             "DRAINWATCH_RETENTION_EVENTS": "365d",
             "DRAINWATCH_ADMIN_TOKEN": "open-sesame",
             "DRAINWATCH_HEARTBEAT_URL": "https://alarm.example.com/id?x=1",
+            "DRAINWATCH_ACK_LAPSE": "90m",
             "DRAINWATCH_LOG_LEVEL": "debug",
             "DRAINWATCH_URL": "https://elsewhere.example.com",
             "PATH": "/bin",
@@ -70,6 +71,7 @@ def test_the_environment_says_it_all() -> None:
     assert settings.retention == RetentionSettings(lines=timedelta(hours=36), events=timedelta(days=365))
     assert settings.notify.heartbeat_url == "https://alarm.example.com/id?x=1"
     assert (settings.admin_token, settings.log_level) == ("open-sesame", "debug")
+    assert settings.ack_lapse == timedelta(minutes=90)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,8 @@ def test_the_file_may_stand_elsewhere(tmp_path: Path) -> None:
 
 
 KNOWN_VARIABLES = (
-    "DATABASE_URL, DRAINWATCH_ADMIN_TOKEN, DRAINWATCH_ADMISSION, DRAINWATCH_CONFIG, DRAINWATCH_DRAIN_SECRET, "
+    "DATABASE_URL, DRAINWATCH_ACK_LAPSE, DRAINWATCH_ADMIN_TOKEN, DRAINWATCH_ADMISSION, DRAINWATCH_CONFIG, "
+    "DRAINWATCH_DRAIN_SECRET, "
     "DRAINWATCH_HEARTBEAT_URL, DRAINWATCH_HOME, DRAINWATCH_HOST, DRAINWATCH_LOG_LEVEL, DRAINWATCH_MAX_BODY, "
     "DRAINWATCH_PUBLIC_URL, DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, "
     "DRAINWATCH_RETENTION_LINES, DRAINWATCH_SPOOL, DRAINWATCH_SPOOL_MAX, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
@@ -237,6 +240,7 @@ MASKED = "on, off, credentials, fwd, or the last two with a comma between"
         ("DRAINWATCH_MAX_BODY", "0", f'DRAINWATCH_MAX_BODY is "0"; expected {A_SIZE}'),
         ("DRAINWATCH_SPOOL_MAX", "much", f'DRAINWATCH_SPOOL_MAX is "much"; expected {A_SIZE}'),
         ("DRAINWATCH_ADMISSION", "-1", f'DRAINWATCH_ADMISSION is "-1"; expected {A_SIZE}'),
+        ("DRAINWATCH_ACK_LAPSE", "0h", 'DRAINWATCH_ACK_LAPSE is "0h"; expected a time, as in "4h", "90m" or "30s"'),
         ("DRAINWATCH_RETENTION_LINES", "7", f'DRAINWATCH_RETENTION_LINES is "7"; expected {A_DURATION}'),
         ("DRAINWATCH_RETENTION_EVENTS", "0d", f'DRAINWATCH_RETENTION_EVENTS is "0d"; expected {A_DURATION}'),
         ("PORT", "http", 'PORT is "http"; expected a port from 1 to 65535'),

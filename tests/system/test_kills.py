@@ -2,11 +2,9 @@
 that the lines tell of."""
 
 import asyncio
-import json
 import os
 import random
 import signal
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,6 +17,7 @@ from processes import Service, database, end_postgres, eventually, service
 from receiver import Receiver
 from service.cli.logplex import Habits, fleet
 from soak import KILLS, SOAK
+from told import ids_of_each, resolutions
 
 LINES_PER_SECOND = 800
 # Now and then an answer is lost on its way, so that frames come twice; and nobody waits long for who has just been started.
@@ -77,27 +76,13 @@ async def under_load(served: Service, kill: Kill) -> None:
         wanted = expected(story)
         assert len(wanted) == KILLS
         await eventually(lambda: found(served), lambda seen: seen == wanted)
-        if SOAK:  # the claim of a worker that was killed lapses after 30 s
-            await eventually(lambda: resolutions(receiver), lambda told: len(told) == KILLS, seconds=45)
+        if SOAK:  # the claim of a worker that was killed lapses after 30 s, and digests come once a minute
+            await eventually(lambda: resolutions(receiver), lambda told: len(told) == KILLS, seconds=120)
         assert ids_of_each(receiver) == dict.fromkeys(ids_of_each(receiver), 1)
         print(
             f"{KILLS} kills, {len(wanted)} incidents: {len(ledger.acknowledged):,} lines acknowledged, 0 lost, 0 doubled; "
             f"{len(ledger.given_up):,} never acknowledged; {logplex.tally.repeats} repeats, answers {logplex.tally.answers}"
         )
-
-
-async def resolutions(receiver: Receiver) -> set[str]:
-    """The incidents that were told as resolved."""
-    return {incident for incident, step in ids_of_each(receiver) if step == "incident.resolved"}
-
-
-def ids_of_each(receiver: Receiver) -> dict[tuple[str, str], int]:
-    """Incident and step → under how many ids it was told."""
-    ids = defaultdict(set)
-    for request in receiver.requests:
-        told = json.loads(request.body)
-        ids[told["data"]["incident"]["id"], told["type"]].add(request.id)
-    return {step: len(found) for step, found in ids.items()}
 
 
 async def progress(ledger: Ledger) -> int:

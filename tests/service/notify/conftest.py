@@ -13,7 +13,10 @@ from service.store.database import Database
 
 from .outbox import PUBLIC_URL, MakeDeliverer
 
-TABLES = "apps, incidents, transitions, endpoints, deliveries, attempts"
+_EMPTY = """
+    truncate apps, clocks, pending, incidents, transitions, hushed, silences, decisions, endpoints, deliveries, attempts
+    restart identity cascade
+"""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -31,7 +34,7 @@ async def room_url(server: Any) -> AsyncIterator[str]:
 async def db(room_url: str) -> AsyncIterator[Database]:
     opened = Database.open(room_url)
     async with opened.begin() as conn:
-        await conn.exec_driver_sql(f"truncate {TABLES} restart identity cascade")
+        await conn.exec_driver_sql(_EMPTY)
     yield opened
     await opened.close()
 

@@ -1,0 +1,50 @@
+"""Incidents to which something happens by time alone: what is due, locked until the transaction ends."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.clocks import SILENT_SECONDS
+from service.store.incidents import Incident, with_ids
+
+# A timer fires when its app's clock is so far past it (`detect/history.py`): lines on their way have come.
+_SETTLE_SECONDS = 10
+
+
+async def due(conn: AsyncConnection, *, started_at: datetime, spooled: bool, limit: int) -> list[Incident]:
+    """Incidents whose timer their app's clock is past; those that others hold are left out.
+
+    The wall clock stands in for an app that is silent, as for the rules' timers: not before the worker that asks has been
+    there for a while, and not while frames are `spooled` or pending.
+    """
+    asked = {"started_at": started_at, "spooled": spooled, "limit": limit}
+    return await with_ids(conn, list((await conn.execute(_DUE, asked)).scalars()))
+
+
+async def acknowledged_before(conn: AsyncConnection, at: datetime, *, limit: int) -> list[Incident]:
+    """Incidents that somebody has looked after since before that time; those that others hold are left out."""
+    return await with_ids(conn, list((await conn.execute(_ACKNOWLEDGED, {"at": at, "limit": limit})).scalars()))
+
+
+async def looking_for_traceback(conn: AsyncConnection, now: datetime, *, limit: int) -> list[Incident]:
+    """Incidents whose traceback is to be looked for by now; those that others hold are left out."""
+    return await with_ids(conn, list((await conn.execute(_LOOKING, {"now": now, "limit": limit})).scalars()))
+
+
+_DUE = text(f"""
+    select i.id from incidents i join clocks c on c.app_id = i.app_id
+    where i.timer_at is not null and i.timer_at <= now() and (
+        i.timer_at <= c.newest_at - interval '{_SETTLE_SECONDS} seconds'
+        or (i.timer_at <= now() - interval '{_SETTLE_SECONDS} seconds' and not :spooled
+            and greatest(c.heard_at, :started_at) <= now() - interval '{SILENT_SECONDS} seconds'
+            and not exists (select from pending p where p.app_id = i.app_id)))
+    order by i.timer_at limit :limit for update of i skip locked""")  # noqa: S608 - the only values in it are numbers
+
+_ACKNOWLEDGED = text("""
+    select id from incidents where status = 'acknowledged' and acknowledged_at <= :at
+    order by acknowledged_at limit :limit for update skip locked""")
+
+_LOOKING = text("""
+    select id from incidents where traceback_at <= :now
+    order by traceback_at limit :limit for update skip locked""")
