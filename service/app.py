@@ -80,6 +80,7 @@ def reading_of(settings: Settings) -> Reading:
         tables=settings.events,
         watched_paths=settings.watched_paths,
         app_watched_paths=settings.app_watched_paths(),
+        telling_paths=settings.telling_paths,
         redaction=settings.ingest.redaction,
     )
 

@@ -12,22 +12,21 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
 from service import metrics
-from service.detect.app_fold import fold_each, marks_of
-from service.detect.crash_loop import Dynos
+from service.detect.app_fold import HEARING, fold_each, hear, marks_of
 from service.detect.detector import Cleared, Finding, Fired
-from service.detect.history import SETTLE, Folded, History
+from service.detect.gaps import Gaps
+from service.detect.history import SETTLE, Folded
+from service.detect.minute_events import closes_at
 from service.detect.rule import Rule
 from service.detect.rule_book import RuleBook
-from service.detect.threshold import Recent
-from service.detect.unfinished import Begun
 from service.errors import StoreAway
-from service.incidents import context, lifecycle, minutes
+from service.incidents import context, lifecycle, minutes, rule_change
 from service.incidents.context import FlagPrefix
+from service.incidents.states import is_of, read_hearing, read_history, write_hearing, write_history
 from service.log import log
 from service.store import clocks, evidence, incidents, leases, pending, rule_states, spools, transitions
 from service.store.clocks import SILENT, Clock
@@ -37,7 +36,7 @@ from service.store.incidents import Incident
 from service.store.leases import Lease
 from service.store.rule_states import RuleState
 from service.store.wakeups import PENDING, listen
-from service.wire.incident import incident_json
+from service.wire.incident import gaps_json, incident_json
 
 # A notification that is lost costs this at most; it is also how soon a timer that is due in silence is seen.
 POLL_SECONDS = 0.5
@@ -49,12 +48,6 @@ RESTING_SECONDS = 5.0
 # How long to wait before trying again when the database is away.
 AWAY_SECONDS = 0.5
 
-_HISTORIES: dict[str, TypeAdapter[History[Any]]] = {
-    "threshold": TypeAdapter(History[Recent]),
-    "unfinished": TypeAdapter(History[Begun]),
-    "crash_loop": TypeAdapter(History[Dynos]),
-}
-
 
 class Watch:
     """Folds the apps that it can get a lease of, until it is stopped."""
@@ -64,18 +57,24 @@ class Watch:
         self._rules = rules
         self._flag_prefix = flag_prefix
         self._holder = holder
+        self._settled: set[int] = set()  # apps whose states and incidents are of the rules as they are now
         self._resting: dict[int, float] = {}  # apps whose fold has failed, until when they are left alone
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
         async with listen(self._db, PENDING) as woken:
             started_at: datetime | None = None
+            looked_at_rules = False
             while not stop.is_set():
                 woken.clear()
                 try:
                     if started_at is None:
                         async with self._db.read() as conn:
                             started_at = await clocks.now(conn)
+                    if not looked_at_rules:
+                        async with self._db.begin() as conn:
+                            await rule_change.wake_changed(conn, self._rules)
+                        looked_at_rules = True
                     busy = await self.turn(started_at)
                 except StoreAway as error:
                     log.warning("watch.away", reason=str(error))
@@ -140,25 +139,42 @@ class Watch:
         kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
         events += kept.events
         rules = self._rules.for_app(lease.app, lease.environment)
-        marks = marks_of(rules, events, before.newest_at if before else None)
-        stored = await rule_states.touched(conn, lease.app_id, list(marks), due_at=clock.newest_at - SETTLE)
+        folded_to = before.newest_at if before else None
+        is_settled = lease.app_id in self._settled
+        remade = (
+            set() if is_settled else await rule_change.remake(conn, lease, rules, clock=folded_to or clock.newest_at)
+        )
+        marks = marks_of(rules, events, folded_to)
+        stored = await rule_states.touched(conn, lease.app_id, [*marks, HEARING], due_at=clock.newest_at - SETTLE)
+        heard = hear(read_hearing(stored), marks.get(HEARING, ()), before=folded_to, clock=clock.newest_at)
+        if heard.is_news:
+            stored = await rule_states.of_app(conn, lease.app_id)
         by_name = {rule.name: rule for rule in rules}
         histories = {
-            (one.rule, one.key): _HISTORIES[by_name[one.rule].detector].validate_python(one.state)
+            (one.rule, one.key): read_history(one, by_name[one.rule])
             for one in stored
-            if one.rule in by_name
+            if is_of(one, by_name.get(one.rule))
         }
-        after = [RuleState(one.rule, one.key, None, None) for one in stored if one.rule not in by_name]
+        hearing = write_hearing(heard.folded.history) if heard.folded.history else None
+        after = [RuleState(*HEARING, hearing, heard.folded.wake_at)]
         known = {event.id: event for event in events if event.id}
-        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at).items():
+        on = set()
+        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at, gaps=heard.gaps).items():
             rule = by_name[name]
-            await self._record(conn, lease, rule, key, folded, known)
-            state = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
-            after.append(RuleState(name, key, state, folded.wake_at if state else None))
+            if folded.alarm or folded.news:
+                on.add((name, key))
+            await self._record(conn, lease, rule, key, folded, known, heard.gaps)
+            state = write_history(rule, folded.history) if folded.history else None
+            after.append(RuleState(name, key, state, folded.wake_at, folded.forget_at))
+        if not is_settled:
+            for incident, note in await rule_change.orphans(conn, lease, rules, remade, on):
+                ended = await _replaced(conn, lifecycle.resolved(incident, at=clock.newest_at))
+                await _tell(conn, ended, lifecycle.RESOLVED, at=clock.newest_at, note=note)
         wake_at = await rule_states.record(conn, lease.app_id, after)
         await pending.remove(conn, lease.app_id, rows)
         metrics.FOLDED.inc(len(rows))
         await clocks.record(conn, lease.app_id, replace(clock, wake_at=wake_at, minute_at=kept.open_at))
+        self._settled.add(lease.app_id)
 
     async def _record(
         self,
@@ -168,14 +184,17 @@ class Watch:
         key: str,
         folded: Folded[Any],
         known: Mapping[UUID, Event],
+        gaps: Gaps,
     ) -> None:
         """What a fold has found, as incidents and their transitions."""
         if not folded.news and folded.alarm is None and not folded.amended:
             return
         incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
-        for was, end in folded.amended:
-            if incident and incident.resolved_at == was.at:
-                incident = await _replaced(conn, lifecycle.amended(incident, end))
+        for was, now in folded.amended:
+            if incident and isinstance(now, Cleared) and incident.resolved_at == was.at:
+                incident = await _replaced(conn, lifecycle.amended(incident, now))
+            elif incident and isinstance(now, Fired) and incident.resolved_at is None:
+                incident = await _replaced(conn, replace(incident, severity=now.alarm.severity))
         findings: Sequence[Finding] = folded.news
         if not findings and folded.alarm and incident and incident.resolved_at:
             # Somebody has resolved it, but it goes on.
@@ -184,9 +203,10 @@ class Watch:
             if isinstance(finding, Fired):
                 incident = await self._fired(conn, lease, rule, key, incident, finding, known)
             elif incident and incident.resolved_at is None:
-                incident = await self._cleared(conn, lease, incident, finding, known)
+                incident = await self._cleared(conn, lease, incident, finding, known, gaps)
         if incident and incident.resolved_at is None and folded.alarm:
             after = lifecycle.seen(incident, folded.alarm)
+            after = replace(after, gaps=gaps_json(gaps, since=after.opened_at))
             if after != incident:
                 shown = await context.evidence_json(conn, lease, folded.alarm, known)
                 await incidents.replace_version(conn, replace(after, evidence=shown))
@@ -251,10 +271,12 @@ class Watch:
         incident: Incident,
         cleared: Cleared,
         known: Mapping[UUID, Event],
+        gaps: Gaps,
     ) -> Incident:
         shown = await context.evidence_json(conn, lease, cleared.alarm, known)
         after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
-        after = await _replaced(conn, replace(after, evidence=shown))
+        gaps_then = gaps_json(gaps, since=after.opened_at, until=after.resolved_at)
+        after = await _replaced(conn, replace(after, evidence=shown, gaps=gaps_then))
         await _tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
         return after
 
@@ -302,7 +324,7 @@ def _advance(
         return Clock(max(newest, before.newest_at), max(heard, before.heard_at)) if before else Clock(newest, heard)
     if before and max(before.heard_at, started_at) + SILENT <= now:
         if before.minute_at and not (before.wake_at and before.wake_at + SETTLE <= now):
-            return Clock(max(before.newest_at, minutes.closes_at(before.minute_at)), before.heard_at)
+            return Clock(max(before.newest_at, closes_at(before.minute_at)), before.heard_at)
         return Clock(max(before.newest_at, now), before.heard_at)
     return before
 

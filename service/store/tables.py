@@ -281,6 +281,7 @@ rule_states = _table(
     Column("key", Text, primary_key=True),
     Column("state", JSONB, nullable=False),
     _time("wake_at", optional=True),
+    _time("forget_at", optional=True),
 )
 
 # -- what it means ---------------------------------------------------------------------------------------------------
@@ -309,6 +310,7 @@ incidents = _table(
     Column("evidence", JSONB, nullable=False),  # events as JSON: the first and the newest 20
     Column("context", JSONB, nullable=False),  # lines around the first
     Column("traceback", JSONB),
+    Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),  # when nobody heard the app meanwhile
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
 )

@@ -6,11 +6,14 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from service.detect.gaps import Gaps
 from service.store.incidents import Incident
 from service.store.transitions import Transition
 from service.wire.event import EventJson
 from service.wire.instant import instant
 from service.wire.line import ContextLineJson
+
+MOST_GAPS = 20
 
 
 class StepJson(TypedDict):
@@ -33,10 +36,16 @@ class ReleaseJson(TypedDict):
     seconds_before: int
 
 
+# `from` is no name in Python.
+GapJson = TypedDict("GapJson", {"from": str, "to": str | None, "number": int | None, "reason": str})
+GapJson.__doc__ = "Time in which nobody heard the app: by an L code, or as the drain was `silent`."
+
+
 class IncidentJson(TypedDict):
     """One occurrence of a rule at a subject. `key` names it through reopenings; `version` rises with each change.
 
-    `evidence`: the first event and the newest 20. `context`: the lines around the first one.
+    `evidence`: the first event and the newest 20. `context`: the lines around the first one. `gaps`: when nobody heard the app
+    meanwhile, by an L code or as the drain was `silent` (`to` null: it still is), and how many lines were lost, if known.
     """
 
     id: str
@@ -63,6 +72,7 @@ class IncidentJson(TypedDict):
     evidence: list[EventJson]
     context: list[ContextLineJson]
     traceback: list[str] | None
+    gaps: list[GapJson]
     checks: list[Mapping[str, Any]]
 
 
@@ -100,8 +110,17 @@ def incident_json(incident: Incident) -> IncidentJson:
         "evidence": stored.evidence,
         "context": stored.context,
         "traceback": incident.traceback,
+        "gaps": stored.gaps,
         "checks": [],
     }
+
+
+def gaps_json(gaps: Gaps, *, since: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
+    """The gaps that touch that time, as an incident keeps them: the newest twenty."""
+    return [
+        {"from": instant(one.since), "to": _optional(one.until), "number": one.number, "reason": one.reason}
+        for one in gaps.within(since, until)[-MOST_GAPS:]
+    ]
 
 
 def with_timeline_json(incident: Incident, timeline: Sequence[Transition]) -> IncidentWithTimelineJson:

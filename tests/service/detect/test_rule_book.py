@@ -28,6 +28,15 @@ BUILT_IN = [
     "boot_timeout",
     "memory_quota",
     "request_timeouts",
+    "no_web_dynos",
+    "blank_app",
+    "deploy_failed",
+    "webauthn_challenge_miss",
+    "health_check_failing",
+    "error_rate",
+    "drain_loss",
+    "drain_silent",
+    "platform_incident",
     "stuck_promotion",
     "promotion_failed",
     "webauthn_memory_store",
@@ -131,7 +140,7 @@ def test_a_sum_takes_the_place_of_distinct_and_the_other_way_round() -> None:
     found = rule("declined", {**OWN, "distinct": "buyer"}, table, app="shop-prod")
     assert found is not None
     assert isinstance(found.params, Threshold)
-    assert found.params.measure == "sum"
+    assert found.params.measure.what == "sum"
 
 
 def test_the_same_rules_are_read_once_for_an_app() -> None:
