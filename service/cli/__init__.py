@@ -10,7 +10,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from service.cli import apps, codes, demo, drains, incidents, parse, replay, serve, tokens, webhooks
+from service.cli import apps, codes, demo, drains, incidents, parse, replay, rules, serve, tokens, webhooks
 from service.errors import DrainwatchError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for commands in (serve, incidents, apps, parse, codes, replay, demo):
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(tokens.app, name="token")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:
