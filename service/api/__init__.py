@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from service.api import (
     apps,
+    chunks,
     codes,
     docs,
     drains,
@@ -25,6 +26,7 @@ from service.api.problems import install_problems
 ROUTERS = (
     events.router,
     lines.router,
+    chunks.router,
     incidents.reading,
     incidents.writing,
     traffic.router,

@@ -10,7 +10,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from service.cli import apps, codes, demo, drains, incidents, parse, replay, rules, serve, tokens, webhooks
+from service.cli import apps, backtest, codes, demo, drains, incidents, parse, replay, rules, serve, tokens, webhooks
 from service.errors import DrainwatchError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (serve, incidents, apps, parse, codes, replay, demo):
+for commands in (serve, incidents, apps, parse, codes, replay, backtest, demo):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")

@@ -25,13 +25,16 @@ def marks_of(rules: Sequence[Rule], events: Iterable[Event], clock: datetime | N
     nothing to any."""
     marks: dict[Place, list[Mark]] = defaultdict(list)
     oldest = clock - LATENESS if clock else None
+    looking: dict[str, list[Rule]] = {}
     for event in events:
         if oldest and event.at < oldest:
             continue
         heard = hearing.mark_of(event)
         if heard:
             marks[HEARING].append(heard)
-        for rule in rules:
+        if event.kind not in looking:
+            looking[event.kind] = [rule for rule in rules if rule.looks_at(event.kind)]
+        for rule in looking[event.kind]:
             found = rule.mark_of(event)
             if found:
                 marks[rule.name, found[0]].append(found[1])

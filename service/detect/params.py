@@ -8,6 +8,7 @@ from math import ceil
 
 from parsers.event import Event, Severity
 from parsers.filters import FilterError, parse_filter, predicate
+from parsers.filters.tree import And, Equals, Node, Or
 from service.detect import absence, crash_loop, threshold, unfinished
 from service.detect.absence import Absence
 from service.detect.crash_loop import CrashLoop
@@ -17,8 +18,16 @@ from service.detect.threshold import Threshold
 from service.detect.unfinished import Unfinished
 from service.detect.window import Measure
 
-Predicate = Callable[[Event], bool]
-Sorts = tuple[tuple[str, Predicate], ...]
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A filter as a function of an event, and the kinds of the events that it can be true of; None: any."""
+
+    matches: Callable[[Event], bool]
+    kinds: frozenset[str] | None
+
+
+Sorts = tuple[tuple[str, Matcher], ...]
 Params = Threshold | Unfinished | Absence | CrashLoop
 
 
@@ -117,7 +126,7 @@ def _crash_loop(rule: Table) -> Read:
     crash = _filter(rule, "match")
     also = rule.table("also")
     sorts = [
-        (crash_loop.BOOT_TIMEOUT, lambda event: event.code == "R10" and crash(event)),
+        (crash_loop.BOOT_TIMEOUT, Matcher(lambda event: event.code == "R10" and crash.matches(event), crash.kinds)),
         (crash_loop.CRASH, crash),
         (crash_loop.UP, _compiled("kind:dyno_state to:up")),
         (crash_loop.STARTING, _compiled("kind:dyno_state (to:starting OR to:crashed)")),
@@ -170,7 +179,7 @@ def _level(table: Table, least: float) -> Level:
     return Level(table.number("count", least=least), _severity(table))
 
 
-def _filter(table: Table, field: str) -> Predicate:
+def _filter(table: Table, field: str) -> Matcher:
     text = table.text(field)
     try:
         return _compiled(text)
@@ -178,5 +187,19 @@ def _filter(table: Table, field: str) -> Predicate:
         raise table.wrong(field, text, f"a filter; {error}") from error
 
 
-def _compiled(text: str) -> Predicate:
-    return predicate(parse_filter(text))
+def _compiled(text: str) -> Matcher:
+    node = parse_filter(text)
+    return Matcher(predicate(node), _kinds(node))
+
+
+def _kinds(node: Node) -> frozenset[str] | None:
+    match node:
+        case Equals("kind", kind):
+            return frozenset({kind})
+        case And(nodes):
+            known = [kinds for kinds in map(_kinds, nodes) if kinds is not None]
+            return frozenset.intersection(*known) if known else None
+        case Or(nodes):
+            each = [_kinds(one) for one in nodes]
+            return None if None in each else frozenset().union(*(kinds for kinds in each if kinds is not None))
+    return None

@@ -69,7 +69,7 @@ class Rule:
 
     def mark_of(self, event: Event) -> tuple[str, Mark] | None:
         """The key at which `event` counts, and what it is to this rule; None where it is nothing to it."""
-        sort = next((sort for sort, matches in self.sorts if matches(event)), None)
+        sort = next((sort for sort, matcher in self.sorts if matcher.matches(event)), None)
         key = self._key_of(event)
         if sort is None or key is None or event.id is None:
             return None
@@ -80,6 +80,10 @@ class Rule:
         value = event.fields.get(self.carries.value) if self.carries.value else None
         number, of = _number(event, self.carries.number), _number(event, self.carries.of)
         return key, Mark(event.at, sort, "" if value is None else str(value), event.id, number, of)
+
+    def looks_at(self, kind: str) -> bool:
+        """Whether an event of that kind can be anything to it."""
+        return any(matcher.kinds is None or kind in matcher.kinds for _, matcher in self.sorts)
 
     def params_with(self, gaps: Gaps) -> Params:
         """The parameters for an app with these gaps: what time alone ends must not count them."""

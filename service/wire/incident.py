@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from service.detect.gaps import Gaps
+from service.detect.gaps import Gap, Gaps
 from service.store.incidents import Incident
 from service.store.transitions import Transition
 from service.wire.event import EventJson
@@ -117,10 +117,12 @@ def incident_json(incident: Incident) -> IncidentJson:
 
 def gaps_json(gaps: Gaps, *, since: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
     """The gaps that touch that time, as an incident keeps them: the newest twenty."""
-    return [
-        {"from": instant(one.since), "to": _optional(one.until), "number": one.number, "reason": one.reason}
-        for one in gaps.within(since, until)[-MOST_GAPS:]
-    ]
+    return [dict(gap_json(one)) for one in gaps.within(since, until)[-MOST_GAPS:]]
+
+
+def gap_json(gap: Gap) -> GapJson:
+    """The JSON of one gap."""
+    return {"from": instant(gap.since), "to": _optional(gap.until), "number": gap.number, "reason": gap.reason}
 
 
 def with_timeline_json(incident: Incident, timeline: Sequence[Transition]) -> IncidentWithTimelineJson:
