@@ -112,8 +112,10 @@ class Backtest:
 def _amend(told: list[Occurrence], was: Finding, now: Finding) -> None:
     for number, one in enumerate(told):
         if isinstance(was, Fired):
-            if one.cleared_at is None:
-                told[number] = replace(one, severity=now.alarm.severity)
+            if one.fired_at == was.at:
+                told[number] = replace(one, fired_at=now.at)
+            if one.cleared_at is None and now.alarm.severity < was.alarm.severity:
+                told[number] = replace(told[number], severity=now.alarm.severity)
         elif one.cleared_at == was.at:
             alarm = now.alarm
             severity = max(one.severity, alarm.severity)

@@ -59,7 +59,7 @@ class History(Generic[S]):
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[S]):
     """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; what was told before,
-    as it was and as late lines have made it (ends that came sooner or later, and beginnings that were less bad); the alarm
+    as it was and as late lines have made it (ends and beginnings that came sooner or later, or were less bad); the alarm
     that is on by what is told; the state at the end of it all. On the app's clock and without SETTLE: `wake_at` is when a
     timer may find something, `forget_at` when there is only less to remember, which can wait until the app says more."""
 
@@ -173,10 +173,12 @@ def _news(
 
 
 def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding], ...]:
-    """What was told and what has become of it: ends that are others now, and a beginning that is less bad."""
+    """What was told and what has become of it: ends that are others now, and beginnings at another time, or less bad."""
     pairs = zip(told, settled, strict=False) if _go_on(told, settled) else [(told[-1], settled[-1])] if settled else []
     alike = [(was, now) for was, now in pairs if type(was) is type(now) and was != now]
-    return tuple((was, now) for was, now in alike if isinstance(was, Cleared) or _is_worse(was, now))
+    return tuple(
+        (was, now) for was, now in alike if isinstance(was, Cleared) or was.at != now.at or _is_worse(was, now)
+    )
 
 
 def _is_worse(one: Finding, other: Finding) -> bool:

@@ -194,7 +194,8 @@ class Watch:
             if incident and isinstance(now, Cleared) and incident.resolved_at == was.at:
                 incident = await _replaced(conn, lifecycle.amended(incident, now))
             elif incident and isinstance(now, Fired) and incident.resolved_at is None:
-                incident = await _replaced(conn, replace(incident, severity=now.alarm.severity))
+                mended = lifecycle.begun_otherwise(incident, was, now)
+                incident = await _replaced(conn, mended) if mended != incident else incident
         findings: Sequence[Finding] = folded.news
         if not findings and folded.alarm and incident and incident.resolved_at:
             # Somebody has resolved it, but it goes on.
