@@ -38,7 +38,8 @@ class RuleBook:
     def __init__(self, own: Iterable[tuple[Mapping[str, Any], str]] = ()) -> None:
         """`own` are the user's tables with the file each stands in. Raises RuleError for the first wrong one."""
         self._tables = _tables(own)
-        self._kept: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        # Reading takes 25 ms, and there may be a thousand apps, for nearly all of which the same tables apply.
+        self._kept: dict[tuple[bool, ...], tuple[Rule, ...]] = {}
         for error in _errors(self._tables):
             raise error
 
@@ -49,20 +50,18 @@ class RuleBook:
 
     def for_app(self, app: str, environment: str) -> tuple[Rule, ...]:
         """The rules for an app, in the order they stand in the files."""
-        if (app, environment) not in self._kept:
+        applying = tuple(_applies(table, app, environment) for table, _ in self._tables if _is_limited(table))
+        if applying not in self._kept:
             said = self.said(app=app, environment=environment).values()
-            rules = (read_rule(one.fields, file=_last(one)) for one in said if one.is_on)
-            self._kept[app, environment] = tuple(rules)
-        return self._kept[app, environment]
+            self._kept[applying] = tuple(read_rule(one.fields, file=_last(one)) for one in said if one.is_on)
+        return self._kept[applying]
 
     def said(self, *, app: str | None = None, environment: str | None = None) -> dict[str, Said]:
         """What is said of each rule, on or off, as it holds for an app; without one as it holds where no table says
         otherwise."""
 
         def applies(table: Mapping[str, Any]) -> bool:
-            if app is None:
-                return not _is_limited(table)
-            return fnmatchcase(app, table.get("app", "*")) and table.get("environment", environment) == environment
+            return not _is_limited(table) if app is None else _applies(table, app, environment)
 
         return _merged(self._tables, applies)
 
@@ -115,6 +114,10 @@ def _merged(
 
 def _is_limited(table: Mapping[str, Any]) -> bool:
     return "app" in table or "environment" in table
+
+
+def _applies(table: Mapping[str, Any], app: str, environment: str | None) -> bool:
+    return fnmatchcase(app, table.get("app", "*")) and table.get("environment", environment) == environment
 
 
 def _last(said: Said) -> str:

@@ -3,6 +3,7 @@
 A state of another version is nobody's: what it remembers was counted by other numbers (`rule_change.py` sees to it).
 """
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -51,12 +52,12 @@ def write_history(rule: Rule, history: History[Any]) -> Any:
     }
 
 
-def read_hearing(states: list[RuleState]) -> History[Hearing] | None:
-    """The app's hearing among its states; None where nothing was heard yet, or not in a form that can be read."""
-    found = next((one.state for one in states if (one.rule, one.key) == HEARING), None)
-    if not isinstance(found, dict) or found.get("version") != FORM:
-        return None
-    return _HEARING.validate_python(found["history"])
+def read_hearing(states: list[RuleState]) -> tuple[History[Hearing] | None, datetime | None]:
+    """The app's hearing among its states, and its timer; None where nothing was heard yet, or not in a readable form."""
+    found = next((one for one in states if (one.rule, one.key) == HEARING), None)
+    if found is None or not isinstance(found.state, dict) or found.state.get("version") != FORM:
+        return None, None
+    return _HEARING.validate_python(found.state["history"]), found.wake_at
 
 
 def write_hearing(history: History[Hearing]) -> Any:

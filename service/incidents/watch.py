@@ -146,7 +146,8 @@ class Watch:
         )
         marks = marks_of(rules, events, folded_to)
         stored = await rule_states.touched(conn, lease.app_id, [*marks, HEARING], due_at=clock.newest_at - SETTLE)
-        heard = hear(read_hearing(stored), marks.get(HEARING, ()), before=folded_to, clock=clock.newest_at)
+        heard_before, listens_at = read_hearing(stored)
+        heard = hear(heard_before, marks.get(HEARING, ()), before=folded_to, clock=clock.newest_at)
         if heard.is_news:
             stored = await rule_states.of_app(conn, lease.app_id)
         by_name = {rule.name: rule for rule in rules}
@@ -155,8 +156,10 @@ class Watch:
             for one in stored
             if is_of(one, by_name.get(one.rule))
         }
-        hearing = write_hearing(heard.folded.history) if heard.folded.history else None
-        after = [RuleState(*HEARING, hearing, heard.folded.wake_at)]
+        after = []
+        if (heard.folded.history, heard.folded.wake_at) != (heard_before, listens_at):  # most batches say nothing of it
+            hearing = write_hearing(heard.folded.history) if heard.folded.history else None
+            after.append(RuleState(*HEARING, hearing, heard.folded.wake_at))
         known = {event.id: event for event in events if event.id}
         on = set()
         for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at, gaps=heard.gaps).items():

@@ -148,6 +148,13 @@ def test_the_same_rules_are_read_once_for_an_app() -> None:
     assert rules.for_app("a", "production") is rules.for_app("a", "production")
 
 
+def test_apps_for_which_the_same_tables_hold_share_what_was_read() -> None:
+    rules = book({"name": "request_timeouts", "app": "shop-*", "count": 3})
+    assert rules.for_app("a", "production") is rules.for_app("b", "staging")
+    assert rules.for_app("shop-a", "production") is rules.for_app("shop-b", "production")
+    assert rules.for_app("shop-a", "production") is not rules.for_app("a", "production")
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [

@@ -1,6 +1,6 @@
 """Rules that are others than before: what only the old ones kept open is closed, and says so."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -126,3 +126,17 @@ async def test_gaps_are_shown_on_the_incident_and_hold_back_its_end(db: Database
     await fold(db, book())
     ended = await rows(db, "select resolved_at, gaps from incidents where rule = 'boot_timeout'")
     assert [(f"{at:%H:%M:%S}", gaps) for at, gaps in ended] == [("12:07:30", [first])]
+
+
+async def test_a_silent_app_is_folded_once_and_then_left_alone(db: Database) -> None:
+    began = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    await keep(db, APP, *[message("app", "web.1", "x", began + timedelta(minutes=n)) for n in range(20)])
+    watch = await fold(db, book())
+    async with db.begin() as conn:
+        await conn.execute(text("update clocks set heard_at = heard_at - interval '1 hour'"))
+    for _ in range(10):
+        if not await watch.turn(LONG_AGO):
+            break
+    else:
+        raise AssertionError("it is never done with the app")
+    assert await incidents(db) == [("drain_silent", "open")]
