@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from keeping import keep
@@ -128,9 +129,10 @@ async def test_gaps_are_shown_on_the_incident_and_hold_back_its_end(db: Database
     assert [(f"{at:%H:%M:%S}", gaps) for at, gaps in ended] == [("12:07:30", [first])]
 
 
-async def test_a_silent_app_is_folded_once_and_then_left_alone(db: Database) -> None:
-    began = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
-    await keep(db, APP, *[message("app", "web.1", "x", began + timedelta(minutes=n)) for n in range(20)])
+@pytest.mark.parametrize(("minutes_ago", "open_ones"), [(7, []), (60, [("drain_silent", "open")])])
+async def test_a_silent_app_is_folded_and_then_left_alone(db: Database, minutes_ago: int, open_ones: list[Any]) -> None:
+    last = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
+    await keep(db, APP, *[message("app", "web.1", "x", last - timedelta(minutes=n)) for n in range(20)])
     watch = await fold(db, book())
     async with db.begin() as conn:
         await conn.execute(text("update clocks set heard_at = heard_at - interval '1 hour'"))
@@ -139,4 +141,4 @@ async def test_a_silent_app_is_folded_once_and_then_left_alone(db: Database) -> 
             break
     else:
         raise AssertionError("it is never done with the app")
-    assert await incidents(db) == [("drain_silent", "open")]
+    assert await incidents(db) == open_ones
