@@ -2,7 +2,7 @@
 
 import heapq
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import zstandard
@@ -12,6 +12,8 @@ from service.store import chunk_walk
 from service.store.chunk_walk import Filter
 from service.store.pages import Key, Page
 
+# Nothing was received before, and there are times before it from which nothing can be subtracted.
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _CHUNKS_AT_ONCE = 64
 # A page goes out as one JSON text: large enough that few are asked for, small beside what a process may take.
 _PAGE_BYTES = 4 << 20
@@ -33,7 +35,7 @@ async def arrived(
     conn: AsyncConnection, app_id: int, *, since: datetime, until: datetime, after: Key | None
 ) -> Page[Body]:
     """The bodies received in [since, until), oldest first, from behind the key `after` on: some megabytes of them."""
-    at: Key = after or Key(since, UUID(int=0))
+    at: Key = after or Key(max(since, _BEGINNING), UUID(int=0))
     found: list[Body] = []
     size = 0
     while True:
