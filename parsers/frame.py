@@ -38,12 +38,14 @@ _OLD_ROUTER_MARKER = b"Error H"
 class Reading:
     """What configuration adds to the reading of frames; made once, at the start.
 
-    `tables` in the order they are tried; `watched_paths` are paths without a query, for every app and per app's name.
+    `tables` in the order they are tried; `watched_paths` are paths without a query, for every app and per app's name;
+    requests whose paths end in one of `telling_paths` are events too, however they went.
     """
 
     tables: tuple[EventTable, ...] = ()
     watched_paths: frozenset[str] = frozenset()
     app_watched_paths: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    telling_paths: tuple[str, ...] = ()
     redaction: Redaction = field(default_factory=Redaction)
     names: tuple[bytes, ...] = field(init=False, repr=False)  # what an app's line with a named event has in it
 
@@ -208,7 +210,8 @@ def _continued(traces: Traces, beside: Beside) -> Continued:
 
 def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> tuple[bytes, ...]:
     """What a line has in it that may mean something, without what is in none of this frame's."""
-    of_requests = (_OLD_ROUTER_MARKER, *(path.encode() for path in reading.watched(origin.app)))
+    paths = (*reading.watched(origin.app), *reading.telling_paths)
+    of_requests = (_OLD_ROUTER_MARKER, *(path.encode() for path in paths))
     return (
         *_ROUTER_MARKERS,
         *(marker for marker in of_requests if marker in requests),
@@ -243,9 +246,9 @@ def _meaning(line: Line, origin: Origin, reading: Reading, watched: frozenset[st
     readers = readers_of(line.source, line.process)
     for read in readers:
         if meaning := read(line):
-            return meaning
-    if watched and router.read in readers:
-        return router.read_watched(line, watched)
+            return router.marked(meaning, watched) if watched and read is router.read else meaning
+    if router.read in readers and (watched or reading.telling_paths):
+        return router.read_watched(line, watched, reading.telling_paths)
     if is_of_the_app(line.source, line.process):
         return named.read(line, reading.tables, origin.environment)
     return None

@@ -107,6 +107,7 @@ def reading_of(settings: Settings) -> Reading:
         tables=settings.events,
         watched_paths=settings.watched_paths,
         app_watched_paths=settings.app_watched_paths(),
+        telling_paths=settings.telling_paths,
         redaction=settings.ingest.redaction,
     )
 
@@ -175,7 +176,14 @@ def create_app(settings: Settings, db: Database, tallies: Tallies | None = None)
     """The query API, at the same address as the drain endpoint, whose `tallies` are in its answers."""
     app = FastAPI(title="drainwatch", version="0.1.0", docs_url=None, redoc_url=None)
     access = Access(db, admin_token=settings.admin_token)
-    api.install(app, api.Api(db=db, access=access, public_url=settings.server.public_url, tallies=tallies))
+    rooms = api.Api(
+        db=db,
+        access=access,
+        public_url=settings.server.public_url,
+        tallies=tallies,
+        rules=read_rules(settings),
+    )
+    api.install(app, rooms)
     return app
 
 

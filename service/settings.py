@@ -119,6 +119,7 @@ class Settings:
     apps: tuple[AppSettings, ...]
     events: tuple[EventTable, ...]
     watched_paths: frozenset[str]
+    telling_paths: tuple[str, ...]
     rules: tuple[tuple[Mapping[str, Any], str], ...]
     admin_token: str | None = field(repr=False)
     log_level: str
@@ -169,6 +170,7 @@ def _settings(said: Given) -> Settings:
         # The first that matches a line reads it: one's own come before the built-in.
         events=(*_events(said.tables(), said.file), *_events(_built_in(), BUILT_IN)),
         watched_paths=_paths(Table(said.tables(), where=said.file)),
+        telling_paths=tuple(_built_in()["telling_paths"]),
         # As they stand: what is in them is read by service/detect/rule.py.
         rules=tuple((table, said.file) for table in _list(said.tables(), "rules", said.file)),
         admin_token=said.read("DRAINWATCH_ADMIN_TOKEN", given.token, None, secret=True),

@@ -13,15 +13,22 @@ from parsers.event import Event
 from parsers.frame import Reading, read_frame
 from parsers.kinds.named import EventTable
 from parsers.line import Origin
+from parsers.traffic import minutes_of
 from service.detect.backtest import Batch, Occurrence, backtest
 from service.detect.rule import Rule
 from service.detect.rule_book import RuleBook
 from vocabulary import at, frame_of, message, state
 
 APP = "raxx-api-prod"
+ORIGIN = Origin(APP, "production")
 # Long after all that is told here: every line was received then, so each counts at its own time.
 RECEIVED = datetime.fromisoformat("2026-06-30T00:00+00:00")
 TABLES = (EventTable("shop.*", "shop"), EventTable("webauthn.*", "webauthn"), EventTable("promotion.*", "promotion"))
+READING = Reading(
+    tables=TABLES,
+    watched_paths=frozenset({"/api/system/status"}),
+    telling_paths=("/register/verify-with-token",),
+)
 
 BOOK = RuleBook()
 
@@ -44,14 +51,14 @@ def starting(dyno: str, ts: str | datetime, *, before: str = "crashed") -> bytes
 
 def events_of(*messages: bytes, app: str = APP, environment: str = "production") -> list[Event]:
     """The events of some messages, as if kept."""
-    frame = read_frame(frame_of(*messages), Origin(app, environment), RECEIVED, Reading(tables=TABLES))
+    frame = read_frame(frame_of(*messages), Origin(app, environment), RECEIVED, READING)
     return [replace(event, id=uuid4()) for event in frame.events]
 
 
 def batch_of(*messages: bytes) -> Batch:
     """Some messages that come together."""
-    frame = read_frame(frame_of(*messages), Origin(APP, "production"), RECEIVED, Reading(tables=TABLES))
-    return Batch([replace(event, id=uuid4()) for event in frame.events], frame.newest_at)
+    frame = read_frame(frame_of(*messages), ORIGIN, RECEIVED, READING)
+    return Batch([replace(event, id=uuid4()) for event in frame.events], frame.newest_at, minutes_of(frame.traffic))
 
 
 def rule_named(name: str, *own: Mapping[str, Any]) -> Rule:
@@ -73,6 +80,7 @@ def found(
         rules,
         [batch_of(*one) for one in ((messages,) if messages else batches)],
         until=at(until) if until else None,
+        origin=ORIGIN,
     )
     return [_said(one) for one in told]
 

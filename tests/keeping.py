@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 from parsers.frame import read_frame
@@ -18,7 +19,9 @@ from service.store.frames import FrameKey
 from vocabulary import frame_of
 
 PUBLIC_URL = "https://logs.example.com"
-READING = reading_of(read_settings({}))  # the packaged defaults
+# The packaged defaults, and what `make run` adds.
+SAMPLES = Path(__file__).parent.parent / "samples"
+READING = reading_of(read_settings({"DRAINWATCH_CONFIG": str(SAMPLES / "drainwatch.toml")}))
 
 
 async def drain_of(db: Database, app: str, environment: str = "production") -> DrainCredentials:

@@ -18,6 +18,7 @@ _ACTOR = re.compile(r" by (?:user (\S+)|(\S+@\S+))$")
 # The last line of a command of several lines (each is a message of its own): part of the first one (`beside.py`).
 _END_OF_COMMAND = "`"
 _COMMAND = "Starting process with command"
+_QUANTITY = re.compile(r"(?<!\S)([^\s@]+)@(\d{1,6})(?![^\s:])", re.ASCII)
 
 
 def read(line: Line) -> Meaning | None:
@@ -64,8 +65,15 @@ def _config_keys(found: _Found) -> _Fields:
 
 
 def _formation(found: _Found) -> _Fields:
-    """`web@1:Standard-1X worker@0:Basic` → `web=1:standard-1x worker=0:basic`."""
-    return {"formation": " ".join(size.replace("@", "=", 1).lower() for size in found[1].split())}
+    """`web@1:Standard-1X worker@0:Basic` → `web=1:standard-1x worker=0:basic`, how many dynos that are (the line names every
+    process type), and how many of them are web dynos, where it names those."""
+    quantities = {name: int(quantity) for name, quantity in _QUANTITY.findall(found[1])}
+    fields: _Fields = {"formation": " ".join(size.replace("@", "=", 1).lower() for size in found[1].split())}
+    if quantities:
+        fields["dynos"] = sum(quantities.values())
+    if "web" in quantities:
+        fields["web_dynos"] = quantities["web"]
+    return fields
 
 
 _VERSION = r"v(?P<version>\d{1,9})"

@@ -8,6 +8,7 @@ and `request_id`; a line is cut at 10,000 bytes; keys come and go. So: by key, w
 
 import re
 from collections.abc import Container
+from dataclasses import replace
 
 from parsers.catalogue import severity_of
 from parsers.event import FieldValue, Severity
@@ -35,14 +36,27 @@ def read(line: Line) -> Meaning | None:
     return None
 
 
-def read_watched(line: Line, paths: Container[str]) -> Meaning | None:
-    """`router_failure` of a request for a watched path, however it went: `info`, or `warning` where its status is 4xx."""
+def read_watched(line: Line, paths: Container[str], endings: tuple[str, ...] = ()) -> Meaning | None:
+    """`router_failure` of a request for a watched path, or one that ends in one of `endings`, however it went: `info`, or
+    `warning` where its status is 4xx."""
     pairs = pairs_of(line.text)
-    if pairs.get("path", "").partition("?")[0] not in paths:
+    path = _without_query(pairs.get("path", ""))
+    if path not in paths and not path.endswith(endings):
         return None
     status = number(pairs.get("status", ""))
     fine = status is None or status < 400
-    return _meaning("router_failure", Severity.INFO if fine else Severity.WARNING, pairs)
+    return marked(_meaning("router_failure", Severity.INFO if fine else Severity.WARNING, pairs), paths)
+
+
+def marked(meaning: Meaning, paths: Container[str]) -> Meaning:
+    """`meaning` of a router line, with the path as `watched_path` where it is one of `paths`: without the query, which a
+    client may make anew for each request."""
+    path = _without_query(str(meaning.fields.get("path", "")))
+    return replace(meaning, fields={**meaning.fields, "watched_path": path}) if path in paths else meaning
+
+
+def _without_query(path: str) -> str:
+    return path.partition("?")[0]
 
 
 def _meaning(kind: str, severity: Severity, pairs: dict[str, str]) -> Meaning:

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from service.api import (
     apps,
+    chunks,
     codes,
     deliveries,
     docs,
@@ -15,6 +16,7 @@ from service.api import (
     metrics,
     quarantine,
     releases,
+    rules,
     silences,
     tokens,
     traffic,
@@ -26,6 +28,7 @@ from service.api.problems import install_problems
 ROUTERS = (
     events.router,
     lines.router,
+    chunks.router,
     incidents.reading,
     incidents.writing,
     silences.reading,
@@ -33,6 +36,7 @@ ROUTERS = (
     traffic.router,
     apps.router,
     releases.router,
+    rules.router,
     codes.router,
     drains.router,
     webhooks.router,

@@ -1,12 +1,13 @@
 """What the routers work with, and how a request gets at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
 from service.access import Access, Caller
+from service.detect.rule_book import RuleBook
 from service.errors import Refused
 from service.ingest.tallies import Tallies
 from service.store.database import Database
@@ -18,12 +19,13 @@ _LARGEST_ID = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Api:
     """The rooms behind the API. `public_url` is where people and Heroku reach this service, as in `https://logs.example.com`;
-    `tallies` are of the drain endpoint in this process, None where it has none."""
+    `tallies` are of the drain endpoint in this process, None where it has none; `rules` those in force."""
 
     db: Database
     access: Access
     public_url: str
     tallies: Tallies | None = None
+    rules: RuleBook = field(default_factory=RuleBook)
 
 
 def remember(app: FastAPI, api: Api) -> None:

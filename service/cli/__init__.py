@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from service.cli import (
     apps,
+    backtest,
     codes,
     demo,
     drains,
@@ -19,6 +20,7 @@ from service.cli import (
     incidents,
     parse,
     replay,
+    rules,
     serve,
     silences,
     tokens,
@@ -34,12 +36,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (serve, incidents, explain, silences, apps, parse, codes, replay, demo):
+for commands in (serve, incidents, explain, silences, apps, parse, codes, replay, backtest, demo):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(silences.listing, name="silences")
 app.add_typer(tokens.app, name="token")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:

@@ -1,28 +1,33 @@
 """Which incidents rules would have opened: the folds that run live, over batches of events, without a store."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from parsers.event import Event, Severity
-from service.detect.app_fold import Place, fold_each, marks_of
-from service.detect.detector import Cleared, Fired
-from service.detect.history import SETTLE, History
+from parsers.line import Origin
+from parsers.traffic import Minute
+from service.detect.app_fold import HEARING, Place, fold_each, hear, marks_of
+from service.detect.detector import Cleared, Finding, Fired
+from service.detect.gaps import Gap
+from service.detect.history import SETTLE, Folded, History
+from service.detect.minute_events import Minutes
 from service.detect.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that came together, and the newest time at which one of their lines counts."""
+    """Events that came together, what they add to which minutes, and the newest time at which one of their lines counts."""
 
     events: Sequence[Event]
     newest_at: datetime
+    traffic: Mapping[datetime, Minute] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One time that a rule was on at a key; `cleared_at` is None where it still is."""
+    """One time that a rule was on at a key; `cleared_at` is None where it still is. `reason` is why it ended."""
 
     rule: str
     key: str
@@ -30,42 +35,88 @@ class Occurrence:
     fired_at: datetime
     cleared_at: datetime | None
     count: int
+    reason: str | None = field(default=None, compare=False)
+    gaps: tuple[Gap, ...] = ()
 
 
-def backtest(rules: Sequence[Rule], batches: Iterable[Batch], *, until: datetime | None = None) -> list[Occurrence]:
+def backtest(
+    rules: Sequence[Rule],
+    batches: Iterable[Batch],
+    *,
+    until: datetime | None = None,
+    origin: Origin = Origin("", ""),  # noqa: B008 - a value
+) -> list[Occurrence]:
     """What `rules` make of one app's `batches`, in the order in which it was told; `until`, timers run on in silence."""
-    clock: datetime | None = None
-    histories: dict[Place, History[Any]] = {}
-    wakes: dict[Place, datetime] = {}
-    told: dict[Place, list[Occurrence]] = {}
-    for batch in (*batches, None):
-        marks = marks_of(rules, batch.events, clock) if batch else {}
-        newest = batch.newest_at if batch else until
-        if newest is None:
-            break
-        clock = max(clock, newest) if clock else newest
-        due = {place for place, wake_at in wakes.items() if wake_at + SETTLE <= clock} | set(marks)
-        touched = {place: histories[place] for place in due if place in histories}
-        for place, folded in fold_each(rules, touched, marks, clock=clock).items():
+    folds = Backtest(rules, origin)
+    for batch in batches:
+        folds.add(batch)
+    return folds.end(until)
+
+
+class Backtest:
+    """One app's rules over what comes of it, batch by batch."""
+
+    def __init__(self, rules: Sequence[Rule], origin: Origin) -> None:
+        self._rules = rules
+        self._minutes = Minutes(origin)
+        self._clock: datetime | None = None
+        self._histories: dict[Place, History[Any]] = {}
+        self._wakes: dict[Place, datetime] = {}
+        self._told: dict[Place, list[Occurrence]] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Folds a batch."""
+        self._fold(batch.events, batch.traffic, batch.newest_at)
+
+    def end(self, until: datetime | None = None) -> list[Occurrence]:
+        """Lets timers run on `until` then, in silence; gives all that was told, by when it began."""
+        if until is not None:
+            self._fold((), {}, until)
+        found = [one for each in self._told.values() for one in each]
+        return sorted(found, key=lambda one: (one.fired_at, one.rule, one.key))
+
+    def _fold(self, events: Sequence[Event], traffic: Mapping[datetime, Minute], newest_at: datetime) -> None:
+        before = self._clock
+        clock = self._clock = max(before, newest_at) if before else newest_at
+        events = [*events, *self._minutes.add(traffic, clock=clock)]
+        marks = marks_of(self._rules, events, before)
+        heard = hear(self._histories.get(HEARING), marks.get(HEARING, ()), before=before, clock=clock)
+        self._keep(HEARING, heard.folded)
+        due = {place for place, wake_at in self._wakes.items() if wake_at + SETTLE <= clock} | set(marks)
+        if heard.is_news:
+            due |= set(self._histories)
+        touched = {place: self._histories[place] for place in due if place in self._histories}
+        for place, folded in fold_each(self._rules, touched, marks, clock=clock, gaps=heard.gaps).items():
+            told = self._told.setdefault(place, [])
             for was, now in folded.amended:
-                _amend(told.get(place, []), was, now)
+                _amend(told, was, now)
             for finding in folded.news:
-                _tell(told.setdefault(place, []), place, finding)
-            if folded.alarm and told.get(place) and told[place][-1].cleared_at is None:
-                first = min(told[place][-1].fired_at, folded.alarm.since)
-                told[place][-1] = replace(told[place][-1], count=folded.alarm.count, fired_at=first)
-            histories.pop(place, None)
-            wakes.pop(place, None)
-            if folded.history:
-                histories[place] = folded.history
-                if folded.wake_at:
-                    wakes[place] = folded.wake_at
-    return sorted((one for each in told.values() for one in each), key=lambda one: (one.fired_at, one.rule, one.key))
+                _tell(told, place, finding)
+            if folded.alarm and told and told[-1].cleared_at is None:
+                first = min(told[-1].fired_at, folded.alarm.since)
+                told[-1] = replace(told[-1], count=folded.alarm.count, fired_at=first)
+            self._keep(place, folded)
+            if told and (folded.alarm or folded.news):
+                gaps = heard.gaps.within(told[-1].fired_at, told[-1].cleared_at)
+                told[-1] = replace(told[-1], gaps=gaps)
+
+    def _keep(self, place: Place, folded: Folded[Any]) -> None:
+        self._histories.pop(place, None)
+        self._wakes.pop(place, None)
+        if folded.history:
+            self._histories[place] = folded.history
+            if wakes := [at for at in (folded.wake_at, folded.forget_at) if at]:
+                self._wakes[place] = min(wakes)
 
 
-def _amend(told: list[Occurrence], was: Cleared, now: Cleared) -> None:
+def _amend(told: list[Occurrence], was: Finding, now: Finding) -> None:
     for number, one in enumerate(told):
-        if one.cleared_at == was.at:
+        if isinstance(was, Fired):
+            if one.fired_at == was.at:
+                told[number] = replace(one, fired_at=now.at)
+            if one.cleared_at is None and now.alarm.severity < was.alarm.severity:
+                told[number] = replace(told[number], severity=now.alarm.severity)
+        elif one.cleared_at == was.at:
             alarm = now.alarm
             severity = max(one.severity, alarm.severity)
             told[number] = replace(
@@ -73,10 +124,12 @@ def _amend(told: list[Occurrence], was: Cleared, now: Cleared) -> None:
             )
 
 
-def _tell(told: list[Occurrence], place: Place, finding: Any) -> None:
+def _tell(told: list[Occurrence], place: Place, finding: Finding) -> None:
     alarm = finding.alarm
-    if not isinstance(finding, Fired):
-        told[-1] = replace(told[-1], cleared_at=finding.at, count=alarm.count, fired_at=alarm.since)
+    if isinstance(finding, Cleared):
+        told[-1] = replace(
+            told[-1], cleared_at=finding.at, count=alarm.count, fired_at=alarm.since, reason=finding.reason
+        )
     elif told and told[-1].cleared_at is None:
         told[-1] = replace(told[-1], severity=alarm.severity, count=alarm.count)
     else:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from parsers.event import Severity
 from service.detect.detector import Alarm, Cleared, Finding, Fired, Level, Mark, Step
+from service.detect.gaps import NO_GAPS, Gaps
 
 CRASH, BOOT_TIMEOUT, UP, STARTING, DOWN, ALSO = "crash", "boot_timeout", "up", "starting", "down", "also"
 
@@ -21,7 +22,7 @@ SAME_BOOT_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class CrashLoop:
-    """`levels` count one dyno's crashes without `stable` time up in between (and, if given, `within` a time).
+    """`levels` count one dyno's crashes without `stable` heard time up in between (and, if given, `within` a time).
 
     `also` of the other sort of marks (H10: every web dyno is crashed) within `also_within` say the same at the highest level.
     """
@@ -31,6 +32,7 @@ class CrashLoop:
     within: timedelta | None = None
     also: int | None = None
     also_within: timedelta = timedelta(minutes=5)
+    gaps: Gaps = NO_GAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +126,26 @@ def _with(state: Dynos, dyno: Dyno) -> Dynos:
 
 
 def _forgiven(rule: CrashLoop, dyno: Dyno, now: datetime) -> Dyno:
-    stable = dyno.calm_since is not None and dyno.calm_since + rule.stable <= now
-    return replace(dyno, crashes=()) if stable else dyno
+    stable_at = _stable_at(rule, dyno)
+    return replace(dyno, crashes=()) if stable_at is not None and stable_at <= now else dyno
+
+
+def _stable_at(rule: CrashLoop, dyno: Dyno) -> datetime | None:
+    """When the dyno has been calm for long enough; None where that is not in sight."""
+    return rule.gaps.after(dyno.calm_since, rule.stable) if dyno.calm_since else None
 
 
 def _clear_at(rule: CrashLoop, state: Dynos) -> datetime | None:
     """When the alarm ends if nothing else happens; None while a dyno of it is not calm, or none was heard of."""
-    calm = [dyno.calm_since + rule.stable for dyno in state.dynos if dyno.calm_since]
-    if not calm or len(calm) < len(state.dynos):
-        return None
-    return max([*calm, *(mark.at + rule.also_within for mark in state.also[-1:])])
+    ends = [_stable_at(rule, dyno) for dyno in state.dynos]
+    if state.also and ends:
+        ends.append(rule.gaps.after(state.also[-1].at, rule.also_within))
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
 
 
 def _step(rule: CrashLoop, state: Dynos, found: tuple[Finding, ...] = ()) -> Step[Dynos]:
-    waits = [dyno.calm_since + rule.stable for dyno in state.dynos if dyno.calm_since is not None and dyno.crashes]
-    if state.alarm and (clear_at := _clear_at(rule, state)):
-        waits.append(clear_at)
-    return Step(state, found, min(waits, default=None))
+    waits = [_stable_at(rule, dyno) for dyno in state.dynos if dyno.crashes]
+    if state.alarm:
+        waits.append(_clear_at(rule, state))
+    return Step(state, found, min((at for at in waits if at is not None), default=None))

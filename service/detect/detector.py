@@ -31,6 +31,7 @@ class Mark:
     value: str
     event_id: UUID
     number: float = 0.0
+    of: float = 0.0  # what `number` is a share of
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,13 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True)
 class Detector(Generic[P, S]):
-    """One sort of pattern: the state that nothing has happened to yet, and the two functions of the fold."""
+    """One sort of pattern: the state that nothing has happened to yet, and the two functions of the fold. `opens_in_time`: what
+    its timers find may be the begin of something, so that they count before anything is wrong."""
 
     empty: S
     step: Callable[[P, S, Mark], Step[S]]
     tick: Callable[[P, S, datetime], Step[S]]
+    opens_in_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,18 @@ class History(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Folded(Generic[S]):
-    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; ends that were
-    told before, each as it was and as late lines have made it (they may have come in between, or end it sooner); the alarm
-    that is on by what is told; and when to fold again, on the app's clock and without SETTLE."""
+    """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; what was told before,
+    as it was and as late lines have made it (ends and beginnings that came sooner or later, or were less bad); the alarm
+    that is on by what is told; the state at the end of it all. On the app's clock and without SETTLE: `wake_at` is when a
+    timer may find something, `forget_at` when there is only less to remember, which can wait until the app says more."""
 
     history: History[S] | None
     news: tuple[Finding, ...]
-    amended: tuple[tuple[Cleared, Cleared], ...]
+    amended: tuple[tuple[Finding, Finding], ...]
     alarm: Alarm | None
     wake_at: datetime | None
+    forget_at: datetime | None
+    state: S
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +97,29 @@ def fold(
     next_history = History(
         base.step.state, base.at, base.step.wake_at, everything[base.marks :], settled[len(base.findings) :]
     )
-    wakes = [at for at in (held, end.step.wake_at) if at is not None]
-    if not wakes and end.at and end is not base:  # nothing is waited for but that no late line can change it any more
-        wakes = [end.at + LATENESS - SETTLE]
+    finds = detector.opens_in_time or end.step.state.alarm is not None
+    wakes = [at for at in (held, end.step.wake_at if finds else None) if at is not None]
+    forgets = [] if finds or end.step.wake_at is None else [end.step.wake_at]
+    if end.at and end is not base:  # no late line can change it any more
+        forgets.append(end.at + LATENESS - SETTLE)
     return Folded(
         None if next_history == History(detector.empty, base.at) else next_history,
         _news(history, settled, end.step.state.alarm, clock),
         _amended(history.told, settled),
         told_points[-1].step.state.alarm,
         min(wakes, default=None),
+        min(forgets, default=None),
+        end.step.state,
     )
 
 
 def _walk(
     detector: Detector[P, S], rule: P, history: History[S], marks: tuple[Mark, ...], clock: datetime
 ) -> Iterator[_Point[S]]:
-    """Each place from the base to the last mark and timer, in the order of time; the base itself is the first."""
-    point = _Point(history.base_at, Step(history.base, (), history.base_wake_at))
+    """Each place from the base to the last mark and timer, in the order of time; the base itself is the first. Where an alarm
+    is on, its timer is asked for anew: since then more may be known of when the app was heard."""
+    wake_at = history.base_at if history.base.alarm else history.base_wake_at
+    point = _Point(history.base_at, Step(history.base, (), wake_at))
     yield point
     for mark in (*marks, None):
         until = mark.at if mark else clock - SETTLE
@@ -149,7 +160,10 @@ def _news(
     """What of `settled` has not been told. Where a late mark has changed what was told, the finding that mends it."""
     told = history.told
     if _go_on(told, settled):
-        return settled[len(told) :]
+        news = settled[len(told) :]
+        if told and not news and _is_worse(settled[len(told) - 1], told[-1]):
+            return (settled[len(told) - 1],)
+        return news
     was_on, is_on = _is_on(history, told), _is_on(history, settled)
     if was_on and not is_on:
         return (Cleared(clock, "a line that came late shows that it was not so", told[-1].alarm),)
@@ -158,11 +172,18 @@ def _news(
     return ()
 
 
-def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[tuple[Cleared, Cleared], ...]:
-    """The ends that were told and what has become of each, where that is something else."""
+def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding], ...]:
+    """What was told and what has become of it: ends that are others now, and beginnings at another time, or less bad."""
     pairs = zip(told, settled, strict=False) if _go_on(told, settled) else [(told[-1], settled[-1])] if settled else []
-    ends = [(was, now) for was, now in pairs if isinstance(was, Cleared) and isinstance(now, Cleared)]
-    return tuple((was, now) for was, now in ends if was != now)
+    alike = [(was, now) for was, now in pairs if type(was) is type(now) and was != now]
+    return tuple(
+        (was, now) for was, now in alike if isinstance(was, Cleared) or was.at != now.at or _is_worse(was, now)
+    )
+
+
+def _is_worse(one: Finding, other: Finding) -> bool:
+    both = isinstance(one, Fired) and isinstance(other, Fired)
+    return both and one.alarm.severity > other.alarm.severity
 
 
 def _go_on(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> bool:

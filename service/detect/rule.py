@@ -1,33 +1,34 @@
 """A rule: a named pattern, as data. What a `[[rules]]` table says, checked, with its filters made into functions."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from itertools import pairwise
-from math import ceil
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2s
 from typing import Any
 
-from parsers.event import Event, Severity
-from parsers.filters import FilterError, parse_filter, predicate
-from service.detect import crash_loop, threshold, unfinished
+from parsers.event import Event
+from parsers.filters import FilterError, parse_filter
+from service.detect import absence, crash_loop, threshold, unfinished
+from service.detect.absence import Heard
 from service.detect.crash_loop import CrashLoop, Dynos
-from service.detect.detector import Level, Mark
+from service.detect.detector import Mark
+from service.detect.gaps import Gaps
 from service.detect.history import Detector
+from service.detect.params import Carries, Params, Sorts, read_params
 from service.detect.table import Table
 from service.detect.texts import fill, names_in
 from service.detect.threshold import Recent, Threshold
-from service.detect.unfinished import Begun, Unfinished
+from service.detect.unfinished import Begun
 
 DETECTORS: dict[str, Detector[Any, Any]] = {
     "threshold": Detector(Recent(), threshold.step, threshold.tick),
-    "unfinished": Detector(Begun(), unfinished.step, unfinished.tick),
+    "unfinished": Detector(Begun(), unfinished.step, unfinished.tick, opens_in_time=True),
+    "absence": Detector(Heard(), absence.step, absence.tick, opens_in_time=True),
     "crash_loop": Detector(Dynos(), crash_loop.step, crash_loop.tick),
 }
 
 # Dynos that run once and end; Heroku never starts them again (Heroku: One-off dynos).
 ONE_OFF = frozenset({"run", "scheduler", "release"})
-
-Predicate = Callable[[Event], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class Rule:
 
     name: str
     detector: str
-    params: Threshold | Unfinished | CrashLoop
-    sorts: tuple[tuple[str, Predicate], ...]
+    params: Params
+    sorts: Sorts
     key: str
-    value: str | None  # the field whose value a mark carries
+    carries: Carries
     inhibits: tuple[str, ...]
     title: str
     diagnosis: str
@@ -64,10 +65,11 @@ class Rule:
     remedies: tuple[str, ...]
     verify: str
     runbook: str | None
+    version: str  # of what it recognises: alike for tables that differ in what is said only
 
     def mark_of(self, event: Event) -> tuple[str, Mark] | None:
         """The key at which `event` counts, and what it is to this rule; None where it is nothing to it."""
-        sort = next((sort for sort, matches in self.sorts if matches(event)), None)
+        sort = next((sort for sort, matcher in self.sorts if matcher.matches(event)), None)
         key = self._key_of(event)
         if sort is None or key is None or event.id is None:
             return None
@@ -75,9 +77,19 @@ class Rule:
             if key in ONE_OFF:
                 return None
             return key, Mark(event.at, sort, event.dyno or "", event.id)
-        value = event.fields.get(self.value) if self.value else None
-        number = float(value) if isinstance(value, int | float) else 0.0
-        return key, Mark(event.at, sort, "" if value is None else str(value), event.id, number)
+        value = event.fields.get(self.carries.value) if self.carries.value else None
+        number, of = _number(event, self.carries.number), _number(event, self.carries.of)
+        return key, Mark(event.at, sort, "" if value is None else str(value), event.id, number, of)
+
+    def looks_at(self, kind: str) -> bool:
+        """Whether an event of that kind can be anything to it."""
+        return any(matcher.kinds is None or kind in matcher.kinds for _, matcher in self.sorts)
+
+    def params_with(self, gaps: Gaps) -> Params:
+        """The parameters for an app with these gaps: what time alone ends must not count them."""
+        if gaps.known and isinstance(self.params, Threshold | CrashLoop):
+            return replace(self.params, gaps=gaps)
+        return self.params
 
     def _key_of(self, event: Event) -> str | None:
         match self.key:
@@ -98,14 +110,14 @@ def read_rule(table: Mapping[str, Any], *, file: str) -> Rule:
     rule.optional_text("app")
     rule.optional_text("environment")
     rule.flag("enabled", default=True)
-    sorts, params, value = _READERS[detector](rule)
+    sorts, params, carries = read_params(rule, detector)
     read = Rule(
         name=name,
         detector=detector,
         params=params,
         sorts=sorts,
         key=rule.optional_text("key") or "app",
-        value=value,
+        carries=carries,
         inhibits=rule.texts("inhibits") or (),
         title=rule.text("title"),
         diagnosis=rule.text("diagnosis"),
@@ -113,98 +125,38 @@ def read_rule(table: Mapping[str, Any], *, file: str) -> Rule:
         remedies=rule.texts("remedies") or (),
         verify=rule.optional_text("verify") or "",
         runbook=rule.optional_text("runbook"),
+        version=_version(table),
     )
     rule.no_more()
     return read
 
 
-def _threshold(rule: Table) -> tuple[tuple[tuple[str, Predicate], ...], Threshold, str | None]:
-    sorts = [(threshold.MATCH, _filter(rule, "match"))]
-    levels = _levels(rule)
-    at_once = rule.table("at_once")
-    if at_once:
-        sorts.insert(0, (threshold.AT_ONCE, _filter(at_once, "match")))
-    recovers = rule.table("recovers")
-    if recovers:
-        sorts.append((threshold.RECOVER, _filter(recovers, "match")))
-    total, distinct = rule.optional_text("sum"), rule.optional_text("distinct")
-    if total and distinct:
-        raise rule.wrong("sum", total, "either sum or distinct, not both")
-    measure = "sum" if total else "count" if not distinct else "minutes" if distinct == "minute" else "values"
-    share = rule.number("quiet_below", default=0, most=1)
-    params = Threshold(
-        levels=levels,
-        within=rule.span("within"),
-        measure=measure,
-        quiet=rule.optional_span("quiet"),
-        quiet_count=max(1, ceil(levels[0].count * share)),
-        recoveries=int(recovers.number("count", default=1, least=1)) if recovers else None,
-        at_once=Severity.of(at_once.one_of("severity", _SEVERITIES)) if at_once else None,
+# What is said, to whom, and where it holds: none of it changes what is recognised.
+_SAID = frozenset(
+    (
+        "name",
+        "app",
+        "environment",
+        "enabled",
+        "inhibits",
+        "title",
+        "diagnosis",
+        "causes",
+        "remedies",
+        "verify",
+        "runbook",
     )
-    if params.quiet is None and params.recoveries is None:
-        raise rule.wrong("quiet", None, 'a time such as "15m", or recovers, or both: what ends the incident')
-    for inner in (at_once, recovers):
-        if inner:
-            inner.no_more()
-    return tuple(sorts), params, total or (distinct if measure == "values" else None)
+)
 
 
-def _unfinished(rule: Table) -> tuple[tuple[tuple[str, Predicate], ...], Unfinished, str | None]:
-    sorts = ((unfinished.END, _filter(rule, "ends")), (unfinished.START, _filter(rule, "starts")))
-    severity = Severity.of(rule.one_of("severity", _SEVERITIES))
-    return sorts, Unfinished(rule.span("within"), severity), None
+def _version(table: Mapping[str, Any]) -> str:
+    told = {field: value for field, value in table.items() if field not in _SAID}
+    return blake2s(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
 
 
-def _crash_loop(rule: Table) -> tuple[tuple[tuple[str, Predicate], ...], CrashLoop, str | None]:
-    crash = _filter(rule, "match")
-    also = rule.table("also")
-    sorts = [
-        (crash_loop.BOOT_TIMEOUT, lambda event: event.code == "R10" and crash(event)),
-        (crash_loop.CRASH, crash),
-        (crash_loop.UP, _compiled("kind:dyno_state to:up")),
-        (crash_loop.STARTING, _compiled("kind:dyno_state (to:starting OR to:crashed)")),
-        (crash_loop.DOWN, _compiled("kind:dyno_state (to:down OR to:complete)")),
-    ]
-    if also:
-        sorts.append((crash_loop.ALSO, _filter(also, "match")))
-    params = CrashLoop(
-        levels=_levels(rule),
-        stable=rule.span("stable"),
-        within=rule.optional_span("within"),
-        also=int(also.number("count", least=1)) if also else None,
-        also_within=also.span("within") if also else timedelta(minutes=5),
-    )
-    if also:
-        also.no_more()
-    return tuple(sorts), params, None
-
-
-_READERS: dict[str, Callable[[Table], Any]] = {
-    "threshold": _threshold,
-    "unfinished": _unfinished,
-    "crash_loop": _crash_loop,
-}
-
-_SEVERITIES = tuple(one.label for one in Severity)
-
-
-def _levels(rule: Table) -> tuple[Level, ...]:
-    tables = rule.tables("levels")
-    if not tables:
-        return (_level(rule),)
-    if severity := rule.optional_text("severity"):
-        raise rule.wrong("severity", severity, "none beside levels, each of which has its own")
-    levels = [_level(one) for one in tables]
-    for one in tables:
-        one.no_more()
-    if any(a.count >= b.count or a.severity >= b.severity for a, b in pairwise(levels)):
-        said = [f"{one.count} {one.severity.label}" for one in levels]
-        raise rule.wrong("levels", said, "counts that rise, with severities that rise")
-    return tuple(levels)
-
-
-def _level(table: Table) -> Level:
-    return Level(table.number("count", least=1), Severity.of(table.one_of("severity", _SEVERITIES)))
+def _number(event: Event, field: str | None) -> float:
+    value = event.fields.get(field) if field else None
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _cause(table: Table) -> Cause:
@@ -227,15 +179,3 @@ def _cause(table: Table) -> Cause:
     )
     table.no_more()
     return cause
-
-
-def _filter(table: Table, field: str) -> Predicate:
-    text = table.text(field)
-    try:
-        return _compiled(text)
-    except FilterError as error:
-        raise table.wrong(field, text, f"a filter; {error}") from error
-
-
-def _compiled(text: str) -> Predicate:
-    return predicate(parse_filter(text))

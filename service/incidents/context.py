@@ -8,11 +8,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
+from parsers.traffic import MINUTE
 from service.detect.detector import EVIDENCE, Alarm
+from service.detect.minute_events import SOURCE
 from service.detect.rule import Rule
-from service.incidents.diagnosis import Said, apps_asked, diagnose
+from service.incidents.diagnosis import Said, apps_asked, diagnose, kinds_asked
 from service.store import chunks, evidence
-from service.store.chunks import Place
+from service.store.chunks import Place, Wanted
 from service.store.leases import Lease
 from service.wire.event import event_json
 from service.wire.instant import instant
@@ -24,8 +26,9 @@ RELEASE_BEFORE = timedelta(minutes=30)
 CAUSE_BEFORE = timedelta(minutes=10)
 CLOCKS_DIFFER = timedelta(seconds=10)
 
-# The kinds that tell of causes. Router errors are symptoms, and many.
+# The kinds that tell of causes. Router errors are symptoms, and many: they are looked at where a cause asks for them.
 TELLING = ("dyno_error", "dyno_state", "release", "promotion", "webauthn", "traceback")
+FAILED = ("router_error", "router_failure")
 
 # An app's flag_prefix, by its name.
 FlagPrefix = Callable[[str], str]
@@ -43,11 +46,20 @@ async def evidence_json(
 
 
 async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list[ContextLineJson]:
-    """The lines around an event, of the same dyno: 20 before and 20 after it."""
+    """The lines around an event, of the same dyno: 20 before and 20 after it. Of a minute those around its first failed
+    request, or else its last 20."""
     read = await evidence.with_ids(conn, lease.app_id, [first], app=lease.app, environment=lease.environment)
     if not read:
         return []
     event, chunk_id = read[0]
+    if event.source == SOURCE:
+        since = event.ts - MINUTE
+        failed = await evidence.between(conn, lease.app, since=since, until=event.ts, kinds=FAILED, most=1)
+        if failed and failed[0].id:
+            return await lines_around(conn, lease, failed[0].id)
+        until = event.ts + timedelta(microseconds=1)
+        page = await chunks.latest(conn, Wanted(app=lease.app, since=since, until=until), after=None, limit=20)
+        return context_json(page.items[::-1], Place(event.received_at, chunk_id, event.place))
     lines = await chunks.around(
         conn, lease.app_id, event.received_at, chunk_id, event.place, event.dyno or event.process
     )
@@ -90,6 +102,7 @@ async def say(
     """The incident's texts, from its evidence as JSON (`shown`) and what else was seen around it."""
     values = _values(lease, subject, alarm, shown, flag_prefix)
     seen: dict[str, list[Event] | None] = {}
+    kinds = (*TELLING, *kinds_asked(rule))
     # What has begun and not ended is told by what came since then: a config var set for the promotion before it proves nothing.
     before = CLOCKS_DIFFER if rule.detector == "unfinished" else CAUSE_BEFORE
     for app in apps_asked(rule, values):
@@ -98,7 +111,7 @@ async def say(
             app,
             since=alarm.first_at - before,
             until=max(alarm.since, alarm.last_at) + CLOCKS_DIFFER,
-            kinds=TELLING,
+            kinds=kinds,
         )
     if rule.key == "process_type":  # what another process type did is not its cause
         of_it = [one for one in seen.get(lease.app) or () if one.process_type in (None, subject)]

@@ -1,5 +1,6 @@
 """What was seen → what is said: one sentence that names the probable cause, what to type, how to verify. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ from parsers.event import Event
 from parsers.filters import parse_filter, predicate
 from service.detect.rule import Cause, Rule
 from service.detect.texts import fill, fill_filter
+
+_KIND = re.compile(r"(?<![\w-])kind:(\w+)")
 
 # What was seen of each app that a rule's causes ask about, oldest first; None for an app that has no drain here.
 Seen = Mapping[str, Sequence[Event] | None]
@@ -37,6 +40,11 @@ def diagnose(rule: Rule, values: Mapping[str, object], seen: Seen) -> Said:
 def apps_asked(rule: Rule, values: Mapping[str, object]) -> set[str]:
     """The apps whose events decide between the rule's causes."""
     return {fill(cause.app, values) for cause in rule.causes}
+
+
+def kinds_asked(rule: Rule) -> set[str]:
+    """The kinds of events that the rule's causes name."""
+    return {kind for cause in rule.causes for filter in cause.seen for kind in _KIND.findall(filter)}
 
 
 def _holds(cause: Cause, values: Mapping[str, object], seen: Seen) -> bool:

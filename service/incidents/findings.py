@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
 from service.detect.detector import Cleared, Finding, Fired
+from service.detect.gaps import Gaps
 from service.detect.history import Folded
 from service.detect.rule import Rule
 from service.incidents import context, lifecycle
@@ -20,6 +21,7 @@ from service.store import incidents, transitions
 from service.store.ids import new_id
 from service.store.incidents import Incident
 from service.store.leases import Lease
+from service.wire.incident import gaps_json
 
 # What is said with the reopening that makes an incident one that flaps.
 _FLAPS = "reopened three times within an hour: it flaps, and is told again when it has been stable for 15 minutes"
@@ -36,19 +38,24 @@ async def record(
     key: str,
     folded: Folded[Any],
     known: Mapping[UUID, Event],
+    gaps: Gaps,
     *,
     flag_prefix: FlagPrefix,
 ) -> None:
-    """Makes incidents, and transitions of theirs, of what a fold of `rule` at `key` has found; `known` are events at hand.
+    """Makes incidents, and transitions of theirs, of what a fold of `rule` at `key` has found; `known` are events at hand,
+    `gaps` the times in which nobody heard the app.
 
     Raises Overtaken where a person has changed the incident meanwhile: the transaction is to be rolled back.
     """
     if not folded.news and folded.alarm is None and not folded.amended:
         return
     incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
-    for was, end in folded.amended:
-        if incident and incident.resolved_at == was.at:
-            incident = await _replaced(conn, lifecycle.amended(incident, end))
+    for was, now in folded.amended:
+        if incident and isinstance(now, Cleared) and incident.resolved_at == was.at:
+            incident = await replaced(conn, lifecycle.amended(incident, now))
+        elif incident and isinstance(now, Fired) and incident.resolved_at is None:
+            mended = lifecycle.begun_otherwise(incident, was, now)
+            incident = await replaced(conn, mended) if mended != incident else incident
     findings: Sequence[Finding] = folded.news
     if not findings and folded.alarm and incident and incident.resolved_at:
         # Somebody has resolved it, but it goes on.
@@ -57,9 +64,10 @@ async def record(
         if isinstance(finding, Fired):
             incident = await _fired(conn, lease, rule, key, incident, finding, known, flag_prefix)
         elif incident and incident.resolved_at is None:
-            incident = await _cleared(conn, lease, incident, finding, known)
+            incident = await _cleared(conn, lease, incident, finding, known, gaps)
     if incident and incident.resolved_at is None and folded.alarm:
         after = lifecycle.seen(incident, folded.alarm)
+        after = replace(after, gaps=gaps_json(gaps, since=after.opened_at))
         if after != incident:
             shown = await context.evidence_json(conn, lease, folded.alarm, known)
             await incidents.replace_version(conn, replace(after, evidence=shown))
@@ -115,9 +123,9 @@ async def _fired(
         await incidents.insert_new(conn, after)
     elif step == lifecycle.REOPENED:
         before = await transitions.times(conn, app_id=incident.app_id, incident_id=incident.id, type=lifecycle.REOPENED)
-        after = await _replaced(conn, replace(lifecycle.reopened(incident, fired, before), **texts))
+        after = await replaced(conn, replace(lifecycle.reopened(incident, fired, before), **texts))
     else:
-        after = await _replaced(conn, replace(lifecycle.raised(incident, fired), **texts))
+        after = await replaced(conn, replace(lifecycle.raised(incident, fired), **texts))
     flaps = after.flapping_since == fired.at
     await tell(conn, after, step, at=fired.at, note=_FLAPS if flaps else None)
     return after
@@ -129,15 +137,18 @@ async def _cleared(
     incident: Incident,
     cleared: Cleared,
     known: Mapping[UUID, Event],
+    gaps: Gaps,
 ) -> Incident:
     shown = await context.evidence_json(conn, lease, cleared.alarm, known)
     after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
-    after = await _replaced(conn, replace(after, evidence=shown))
+    gaps_then = gaps_json(gaps, since=after.opened_at, until=after.resolved_at)
+    after = await replaced(conn, replace(after, evidence=shown, gaps=gaps_then))
     await tell(conn, after, lifecycle.RESOLVED, at=cleared.at, note=cleared.reason)
     return after
 
 
-async def _replaced(conn: AsyncConnection, incident: Incident) -> Incident:
+async def replaced(conn: AsyncConnection, incident: Incident) -> Incident:
+    """The incident with its next version, once it is written. Raises Overtaken."""
     after = await incidents.replace_version(conn, incident)
     if after is None:
         raise Overtaken

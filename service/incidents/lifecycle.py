@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from service.detect.detector import Alarm, Cleared, Fired
+from service.detect.detector import Alarm, Cleared, Finding, Fired
 from service.store.incidents import Incident
 
 OPENED, ACKNOWLEDGED, RAISED, RESOLVED, REOPENED = "opened", "acknowledged", "raised", "resolved", "reopened"
@@ -88,6 +88,13 @@ def amended(incident: Incident, end: Cleared) -> Incident:
     """`incident`, which is over, with its end as late lines have made it."""
     severity = max(incident.severity, end.alarm.severity)
     return replace(resolved(seen(incident, end.alarm), at=end.at), severity=severity)
+
+
+def begun_otherwise(incident: Incident, was: Finding, now: Fired) -> Incident:
+    """`incident`, which goes on, with its beginning as late lines have made it: at another time, or less bad."""
+    at = now.alarm.since if incident.opened_at == was.alarm.since else incident.opened_at
+    less = now.alarm.severity < was.alarm.severity
+    return replace(incident, opened_at=at, severity=now.alarm.severity if less else incident.severity)
 
 
 def acknowledged(incident: Incident, *, at: datetime) -> Incident:

@@ -11,21 +11,20 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.frame import Reading
 from service import metrics
-from service.detect.app_fold import fold_each, marks_of
-from service.detect.crash_loop import Dynos
-from service.detect.history import SETTLE, History
+from service.detect.app_fold import HEARING, fold_each, hear, marks_of
+from service.detect.history import SETTLE
+from service.detect.minute_events import closes_at
 from service.detect.rule_book import RuleBook
-from service.detect.threshold import Recent
-from service.detect.unfinished import Begun
 from service.errors import StoreAway
-from service.incidents import going_on, minutes
+from service.incidents import going_on, lifecycle, minutes, rule_change
 from service.incidents.context import FlagPrefix
-from service.incidents.findings import Overtaken, record
+from service.incidents.findings import Overtaken, record, replaced
+from service.incidents.states import is_of, read_hearing, read_history, write_hearing, write_history
+from service.incidents.step import tell
 from service.log import log
 from service.store import clocks, evidence, leases, pending, rule_states, spools
 from service.store.clocks import SILENT, Clock
@@ -44,12 +43,6 @@ RESTING_SECONDS = 5.0
 # How long to wait before trying again when the database is away.
 AWAY_SECONDS = 0.5
 
-_HISTORIES: dict[str, TypeAdapter[History[Any]]] = {
-    "threshold": TypeAdapter(History[Recent]),
-    "unfinished": TypeAdapter(History[Begun]),
-    "crash_loop": TypeAdapter(History[Dynos]),
-}
-
 
 class Watch:
     """Folds the apps that it can get a lease of, until it is stopped."""
@@ -63,18 +56,24 @@ class Watch:
         self._rules = rules
         self._flag_prefix = flag_prefix
         self._holder = holder
+        self._settled: set[int] = set()  # apps whose states and incidents are of the rules as they are now
         self._resting: dict[int, float] = {}  # apps whose fold has failed, until when they are left alone
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
         async with listen(self._db, PENDING) as woken:
             started_at: datetime | None = None
+            looked_at_rules = False
             while not stop.is_set():
                 woken.clear()
                 try:
                     if started_at is None:
                         async with self._db.read() as conn:
                             started_at = await clocks.now(conn)
+                    if not looked_at_rules:
+                        async with self._db.begin() as conn:
+                            await rule_change.wake_changed(conn, self._rules)
+                        looked_at_rules = True
                     busy = await self.turn(started_at)
                 except StoreAway as error:
                     log.warning("watch.away", reason=str(error))
@@ -142,27 +141,47 @@ class Watch:
         kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
         events += kept.events
         rules = self._rules.for_app(lease.app, lease.environment)
-        marks = marks_of(rules, events, before.newest_at if before else None)
-        stored = await rule_states.touched(conn, lease.app_id, list(marks), due_at=clock.newest_at - SETTLE)
+        folded_to = before.newest_at if before else None
+        is_settled = lease.app_id in self._settled
+        remade = (
+            set() if is_settled else await rule_change.remake(conn, lease, rules, clock=folded_to or clock.newest_at)
+        )
+        marks = marks_of(rules, events, folded_to)
+        stored = await rule_states.touched(conn, lease.app_id, [*marks, HEARING], due_at=clock.newest_at - SETTLE)
+        heard_before, listens_at = read_hearing(stored)
+        heard = hear(heard_before, marks.get(HEARING, ()), before=folded_to, clock=clock.newest_at)
+        if heard.is_news:
+            stored = await rule_states.of_app(conn, lease.app_id)
         by_name = {rule.name: rule for rule in rules}
         histories = {
-            (one.rule, one.key): _HISTORIES[by_name[one.rule].detector].validate_python(one.state)
+            (one.rule, one.key): read_history(one, by_name[one.rule])
             for one in stored
-            if one.rule in by_name
+            if is_of(one, by_name.get(one.rule))
         }
-        after = [RuleState(one.rule, one.key, None, None) for one in stored if one.rule not in by_name]
+        after = []
+        if (heard.folded.history, heard.folded.wake_at) != (heard_before, listens_at):  # most batches say nothing of it
+            hearing = write_hearing(heard.folded.history) if heard.folded.history else None
+            after.append(RuleState(*HEARING, hearing, heard.folded.wake_at))
         known = {event.id: event for event in events if event.id}
-        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at).items():
+        on = set()
+        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at, gaps=heard.gaps).items():
             rule = by_name[name]
-            await record(conn, lease, rule, key, folded, known, flag_prefix=self._flag_prefix)
-            state = _HISTORIES[rule.detector].dump_python(folded.history, mode="json") if folded.history else None
-            after.append(RuleState(name, key, state, folded.wake_at if state else None))
+            if folded.alarm or folded.news:
+                on.add((name, key))
+            await record(conn, lease, rule, key, folded, known, heard.gaps, flag_prefix=self._flag_prefix)
+            state = write_history(rule, folded.history) if folded.history else None
+            after.append(RuleState(name, key, state, folded.wake_at, folded.forget_at))
+        if not is_settled:
+            for incident, note in await rule_change.orphans(conn, lease, rules, remade, on):
+                ended = await replaced(conn, lifecycle.resolved(incident, at=clock.newest_at))
+                await tell(conn, ended, lifecycle.RESOLVED, at=clock.newest_at, note=note)
         wake_at = await rule_states.record(conn, lease.app_id, after)
         await pending.remove(conn, lease.app_id, rows)
         metrics.FOLDED.inc(len(rows))
         unfinished = going_on.to_keep(went_on.open)
         clock = replace(clock, wake_at=wake_at, minute_at=kept.open_at, unfinished=unfinished)
         await clocks.record(conn, lease.app_id, clock)
+        self._settled.add(lease.app_id)
 
 
 def _advance(
@@ -176,7 +195,7 @@ def _advance(
         return Clock(max(newest, before.newest_at), max(heard, before.heard_at)) if before else Clock(newest, heard)
     if before and max(before.heard_at, started_at) + SILENT <= now:
         if before.minute_at and not (before.wake_at and before.wake_at + SETTLE <= now):
-            return Clock(max(before.newest_at, minutes.closes_at(before.minute_at)), before.heard_at)
+            return Clock(max(before.newest_at, closes_at(before.minute_at)), before.heard_at)
         return Clock(max(before.newest_at, now), before.heard_at)
     return before
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event, Severity
 from service.store.ids import made_at
+from service.store.leases import Lease
 from service.store.pending import Pending
-from service.store.tables import apps, events
+from service.store.tables import apps, events, pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,18 @@ async def of_chunks(
         .order_by(events.c.received_at, events.c.id)
     )
     return [read_event(row, app=app, environment=environment) for row in found]
+
+
+async def folded(conn: AsyncConnection, lease: Lease, *, since: datetime, most: int = 20_000) -> list[Event]:
+    """The newest `most` events of the app with times from `since` on that were folded already, in no order."""
+    waiting = select(pending.c.chunk_id).where(pending.c.app_id == lease.app_id)
+    found = await conn.execute(
+        select(events)
+        .where(events.c.app_id == lease.app_id, events.c.ts >= since, events.c.chunk_id.not_in(waiting))
+        .order_by(events.c.ts.desc())
+        .limit(most)
+    )
+    return [read_event(row, app=lease.app, environment=lease.environment) for row in found]
 
 
 async def with_ids(

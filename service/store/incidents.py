@@ -1,7 +1,7 @@
 """Incidents: one occurrence of a rule at a subject, with all that is known of it. Each change makes a new version."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,6 +47,7 @@ class Incident:
     flapping_since: datetime | None = None
     timer_at: datetime | None = None
     traceback_at: datetime | None = None
+    gaps: list[dict[str, Any]] = field(default_factory=list)  # when nobody heard the app meanwhile
 
     @property
     def key(self) -> str:
@@ -138,6 +139,13 @@ async def page(
     found = await conn.execute(
         _select().where(and_(True, *wanted)).order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit)
     )
+    return [_read(row) for row in found]
+
+
+async def ongoing_of(conn: AsyncConnection, app_id: int) -> list[Incident]:
+    """The app's incidents that are not resolved."""
+    # To the letter as the partial index has it.
+    found = await conn.execute(_select().where(incidents.c.app_id == app_id, text("status <> 'resolved'")))
     return [_read(row) for row in found]
 
 

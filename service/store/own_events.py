@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from parsers.event import Event
 from service.store.tables import events
 
-SOURCE = "drainwatch"
 _NO_CHUNK = UUID(int=0)
 
 

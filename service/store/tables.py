@@ -285,6 +285,7 @@ rule_states = _table(
     Column("key", Text, primary_key=True),
     Column("state", JSONB, nullable=False),
     _time("wake_at", optional=True),
+    _time("forget_at", optional=True),
 )
 
 # -- what it means ---------------------------------------------------------------------------------------------------
@@ -317,6 +318,7 @@ incidents = _table(
     _time("flapping_since", optional=True),
     _time("timer_at", optional=True),  # when it escalates, or has stopped flapping: on the app's clock
     _time("traceback_at", optional=True),  # when to look for its traceback again, on the wall's clock
+    Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),  # when nobody heard the app meanwhile
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
     Index("incidents_by_timer", "timer_at", postgresql_where=text("timer_at is not null")),

@@ -6,11 +6,14 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from service.detect.gaps import Gap, Gaps
 from service.store.incidents import Gist, Incident
 from service.store.transitions import Transition
 from service.wire.event import EventJson
 from service.wire.instant import instant
 from service.wire.line import ContextLineJson
+
+MOST_GAPS = 20
 
 
 class StepJson(TypedDict):
@@ -33,11 +36,17 @@ class ReleaseJson(TypedDict):
     seconds_before: int
 
 
+# `from` is no name in Python.
+GapJson = TypedDict("GapJson", {"from": str, "to": str | None, "number": int | None, "reason": str})
+GapJson.__doc__ = "Time in which nobody heard the app: by an L code, or as the drain was `silent`."
+
+
 class IncidentJson(TypedDict):
     """One occurrence of a rule at a subject. `key` names it through reopenings; `version` rises with each change.
 
     `evidence`: the first event and the newest 20. `context`: the lines around the first one. `flapping`: it comes and goes,
-    since `flapping_since`, and is told again when it has been stable.
+    since `flapping_since`, and is told again when it has been stable. `gaps`: when nobody heard the app meanwhile, by an L
+    code or as the drain was `silent` (`to` null: it still is), and how many lines were lost, if known.
     """
 
     id: str
@@ -66,6 +75,7 @@ class IncidentJson(TypedDict):
     traceback: list[str] | None
     flapping: bool
     flapping_since: str | None
+    gaps: list[GapJson]
     checks: list[Mapping[str, Any]]
 
 
@@ -124,6 +134,7 @@ def incident_json(incident: Incident) -> IncidentJson:
         "traceback": incident.traceback,
         "flapping": incident.flapping_since is not None,
         "flapping_since": _optional(incident.flapping_since),
+        "gaps": stored.gaps,
         "checks": [],
     }
 
@@ -146,6 +157,16 @@ def gist_json(incident: Gist) -> IncidentGistJson:
         "resolved_at": _optional(incident.resolved_at),
         "notifications": incident.notifications,
     }
+
+
+def gaps_json(gaps: Gaps, *, since: datetime, until: datetime | None = None) -> list[dict[str, Any]]:
+    """The gaps that touch that time, as an incident keeps them: the newest twenty."""
+    return [dict(gap_json(one)) for one in gaps.within(since, until)[-MOST_GAPS:]]
+
+
+def gap_json(gap: Gap) -> GapJson:
+    """The JSON of one gap."""
+    return {"from": instant(gap.since), "to": _optional(gap.until), "number": gap.number, "reason": gap.reason}
 
 
 def with_timeline_json(incident: Incident, timeline: Sequence[Transition]) -> IncidentWithTimelineJson:

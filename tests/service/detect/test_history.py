@@ -1,5 +1,6 @@
 """Lines come late, unordered and in any batches; what is found depends on none of it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,24 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from folding import batch_of, events_of, found, promotion, rule_named, shop, starting
 from parsers.event import Event
 from service.detect.app_fold import marks_of
 from service.detect.backtest import Batch, Occurrence, backtest
-from service.detect.crash_loop import Dynos
 from service.detect.history import LATENESS, MOST_MARKS, SETTLE, History, fold
 from service.detect.rule import DETECTORS, Rule
-from service.detect.threshold import Recent
-from service.detect.unfinished import Begun
-from vocabulary import NOON, boot_timeout, crash, router_line, seconds_after, state, up
-
-HISTORIES: dict[str, TypeAdapter[Any]] = {
-    "threshold": TypeAdapter(History[Recent]),
-    "unfinished": TypeAdapter(History[Begun]),
-    "crash_loop": TypeAdapter(History[Dynos]),
-}
+from service.incidents.states import is_of, read_history, write_history
+from service.store.rule_states import RuleState
+from vocabulary import NOON, api, boot_timeout, crash, dropped, router_line, seconds_after, state, up
 
 PAYMENTS: dict[str, Any] = {
     "name": "declined",
@@ -40,6 +33,18 @@ PAYMENTS: dict[str, Any] = {
 }
 DYNO = ("crashed", "starting", "up", "down", "R10", "H10")
 SHOP = ("paid", "declined")
+NO_SALE: dict[str, Any] = {
+    "name": "no_sale",
+    "detector": "absence",
+    "match": "kind:shop result:paid",
+    "within": "4m",
+    "regular": 0.5,
+    "paused": {"match": "kind:shop result:closed", "until": "kind:shop result:opened"},
+    "severity": "warning",
+    "title": "no sale",
+    "diagnosis": "no sale",
+}
+ON_PURPOSE = {"match": "result:closed", "until": "result:opened", "severity": "info"}
 # Each rule with the lines that it knows, so that a story is dense in what could confuse it.
 WATCHED = {
     "crash_loop": (rule_named("crash_loop"), DYNO),
@@ -51,6 +56,26 @@ WATCHED = {
         rule_named("declined", {**PAYMENTS, "recovers": {"match": "kind:shop result:paid", "count": 2}}),
         SHOP,
     ),
+    "no_web_dynos": (rule_named("no_web_dynos"), ("H14", "H14", "H14", "to 0", "to 1", "up")),
+    "deploy_failed": (rule_named("deploy_failed"), ("build failed", "deploy", "release")),
+    "blank_app": (rule_named("blank_app"), ("H81", "initial", "deploy", "up")),
+    "no_sale": (rule_named("no_sale", NO_SALE), ("paid", "paid", "paid", "closed", "opened")),
+    "on_purpose": (
+        rule_named("declined", {**PAYMENTS, "on_purpose": ON_PURPOSE}),
+        ("declined", "declined", "closed", "opened"),
+    ),
+    "apart": (
+        rule_named(
+            "declined",
+            {
+                **PAYMENTS,
+                "at_once": {"match": "result:closed", "severity": "warning"},
+                "recovers": {"match": "result:opened"},
+            },
+        ),
+        ("declined", "declined", "closed", "opened"),
+    ),
+    "losses": (rule_named("drain_loss"), ("L10",)),
     "minutes": (rule_named("declined", {**PAYMENTS, "distinct": "minute", "quiet_below": 0.9}), SHOP),
 }
 of_each_rule = pytest.mark.parametrize(("rule", "words"), WATCHED.values(), ids=WATCHED)
@@ -70,7 +95,19 @@ def _line(what: str, dyno: str, ts: datetime) -> bytes:
             return boot_timeout(dyno, ts)
         case "H10":
             return router_line(ts, code="H10")
-        case "paid" | "declined":
+        case "H14" | "H81":
+            return router_line(ts, code=what, dyno="")
+        case "to 0" | "to 1":
+            return api(f"Scaled to web@{what[-1]}:Standard-1X", ts, by="user@example.com" if dyno == "web.1" else "")
+        case "build failed":
+            return api("Build failed", ts, by="")
+        case "deploy":
+            return api("Deploy 193d1419", ts)
+        case "release" | "initial":
+            return api("Initial release" if what == "initial" else "Release v9 created", ts)
+        case "L10":
+            return dropped(600, "12:00" if dyno == "web.1" else ts, ts)
+        case "paid" | "declined" | "closed" | "opened":
             return shop("payment", ts, result=what)
     return promotion(what, ts, number=int(dyno[-1]), state=what)
 
@@ -156,10 +193,11 @@ def test_the_same_is_found_at_any_moment_of_the_story(rule: Rule, words: Sequenc
 def test_what_is_kept_between_batches_survives_its_way_through_the_store(
     rule: Rule, words: Sequence[str], data: st.DataObject
 ) -> None:
-    adapter = HISTORIES[rule.detector]
     for history in _histories(rule, batches(data.draw(stories(words)), data.draw(cuts()))):
         if history:
-            assert adapter.validate_json(adapter.dump_json(history)) == history
+            stored = RuleState(rule.name, "any", json.loads(json.dumps(write_history(rule, history))), None)
+            assert is_of(stored, rule)
+            assert read_history(stored, rule) == history
 
 
 @of_each_rule

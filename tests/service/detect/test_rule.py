@@ -34,7 +34,10 @@ def level(count: float, severity: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({**GOOD, "detector": "treshold"}, 'detector: "treshold"; expected one of threshold, unfinished, crash_loop'),
+        (
+            {**GOOD, "detector": "treshold"},
+            'detector: "treshold"; expected one of threshold, unfinished, absence, crash_loop',
+        ),
         ({**GOOD, "match": 5}, "match: 5; expected text"),
         ({**GOOD, "title": ""}, 'title: ""; expected text'),
         ({k: v for k, v in GOOD.items() if k != "diagnosis"}, "diagnosis: missing; expected text"),

@@ -28,6 +28,15 @@ BUILT_IN = [
     "boot_timeout",
     "memory_quota",
     "request_timeouts",
+    "no_web_dynos",
+    "blank_app",
+    "deploy_failed",
+    "webauthn_challenge_miss",
+    "health_check_failing",
+    "error_rate",
+    "drain_loss",
+    "drain_silent",
+    "platform_incident",
     "stuck_promotion",
     "promotion_failed",
     "webauthn_memory_store",
@@ -131,12 +140,19 @@ def test_a_sum_takes_the_place_of_distinct_and_the_other_way_round() -> None:
     found = rule("declined", {**OWN, "distinct": "buyer"}, table, app="shop-prod")
     assert found is not None
     assert isinstance(found.params, Threshold)
-    assert found.params.measure == "sum"
+    assert found.params.measure.what == "sum"
 
 
 def test_the_same_rules_are_read_once_for_an_app() -> None:
     rules = RuleBook()
     assert rules.for_app("a", "production") is rules.for_app("a", "production")
+
+
+def test_apps_for_which_the_same_tables_hold_share_what_was_read() -> None:
+    rules = book({"name": "request_timeouts", "app": "shop-*", "count": 3})
+    assert rules.for_app("a", "production") is rules.for_app("b", "staging")
+    assert rules.for_app("shop-a", "production") is rules.for_app("shop-b", "production")
+    assert rules.for_app("shop-a", "production") is not rules.for_app("a", "production")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from keeping import READING, keep
 from parsers.frame import read_frame
 from parsers.line import Origin
 from parsers.traffic import Minute, minutes_of, total
+from service.detect.minute_events import closes_at
 from service.detect.rule import Rule
 from service.detect.rule_book import RuleBook
-from service.incidents import minutes
 from service.incidents.watch import Watch
 from service.store import traffic
 from service.store.database import Database
@@ -227,4 +227,4 @@ async def test_the_worker_adds_up_what_reading_finds(db: Database) -> None:
     await fold(db)
     frame = read_frame(b"".join(lines), Origin(APP, "production"), datetime.now(UTC), READING)
     assert await counted(db) == total(minutes_of(frame.traffic).values())
-    assert minutes.closes_at(NOON) == after(70)
+    assert closes_at(NOON) == after(70)
