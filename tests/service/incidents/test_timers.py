@@ -145,7 +145,6 @@ async def test_two_workers_take_each_timer_once(db: Database) -> None:
     while await watch.turn(LONG_AGO):
         pass
     both = [Timers(db, ack_lapse=timedelta(hours=4)) for _ in range(2)]
-    taken = await asyncio.gather(*(one.turn(LONG_AGO) for one in both))
+    await asyncio.gather(*(one.turn(LONG_AGO) for one in both))
 
-    assert sum(taken) == 20
     assert (await steps(db)).count("escalated") == 20
