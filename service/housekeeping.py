@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import StoreAway
 from service.log import log
 from service.settings import RetentionSettings
-from service.store import forgetting, merging, partitions
+from service.store import arrivals, forgetting, merging, partitions
 from service.store.database import Database
 from service.store.partitions import Retention
 
@@ -70,7 +70,8 @@ async def merge_chunks(db: Database, stop: asyncio.Event) -> None:
 async def forget_old(db: Database, retention: RetentionSettings, stop: asyncio.Event) -> None:
     """Forgets the rows that no partition takes with it: quarantine like lines, incidents and deliveries like events."""
     now = datetime.now(UTC)
-    jobs = (
+    jobs: tuple[tuple[Callable[..., Awaitable[int]], datetime], ...] = (
+        (arrivals.arrivals_before, now - arrivals.KEPT),
         (forgetting.quarantine_before, now - retention.lines),
         (forgetting.incidents_before, now - retention.events),
         (forgetting.deliveries_before, now - retention.events),

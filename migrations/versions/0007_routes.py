@@ -4,7 +4,7 @@ Why: a minimum severity, quiet hours, reminders and PagerDuty's routing key belo
 days is given up. A reminder is a delivery of the last step again, so its number in order gets a second part.
 
 Locks: `endpoints` for a moment; `deliveries` against writes while its unique index is made anew, 1 µs a row: 20 s for 20
-million. Nobody is told anything meanwhile, and nothing is lost. Runs before the code, while no worker runs: the old one cannot
+million. Nobody is told anything meanwhile, and nothing is lost. Runs before the code; a worker of the old code cannot
 fan out any more once its index is gone, and ends. The way back forgets all reminders.
 """
 

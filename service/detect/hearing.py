@@ -1,7 +1,8 @@
 """How well an app is heard: a fold like any other, over heartbeats and losses, whose state says where the gaps are.
 
-A drain that speaks nearly every minute and then says nothing for three is silent: the gap is known long before
-`drain_silent` pages anybody. An app that speaks now and then has no such gaps, for nobody can tell its silence from health.
+A drain that speaks every minute and then says nothing for three is silent: the gap is known long before `drain_silent` pages
+anybody. One that speaks less often is given more time, three times what usually lies between two words; and an app that
+speaks only now and then has no such gaps, for nobody can tell its silence from health.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,8 +19,9 @@ from service.detect.history import Detector
 LOSS = "loss"
 # Lines that were on their way (L10, L12, L13), or that a terminal did not get (L11).
 LOSS_CODES = frozenset({"L10", "L11", "L12", "L13"})
-# With thirteen of fifteen minutes heard, three silent ones in a row come by chance once in seven hours.
-SILENCE = Absence(timedelta(minutes=3), Severity.INFO, regular=0.87, before=timedelta(minutes=15))
+# Heard in five of fifteen minutes; so that what ends after five minutes is held back, where every minute was heard it is three.
+_SPAN = timedelta(minutes=15)
+SILENCE = Absence(timedelta(minutes=3), Severity.INFO, regular=1 / 3, before=_SPAN)
 # Nobody waits for what is older.
 _KEPT = timedelta(days=2)
 
@@ -66,20 +68,29 @@ def step(rule: Absence, hearing: Hearing, mark: Mark) -> Step[Hearing]:
     """`hearing` after `mark`; finds nothing."""
     if mark.sort == LOSS:
         gaps = hearing.gaps.lost(_loss(mark))
-        return Step(replace(hearing, gaps=gaps), wake_at=absence.tick(rule, hearing.heard, mark.at).wake_at)
+        return Step(replace(hearing, gaps=gaps), wake_at=_silent_at(rule, hearing.heard, mark.at))
     heard = absence.step(rule, hearing.heard, mark)
     # Who is scaled away on purpose is not silent any more; what it was until then it was.
     gaps = hearing.gaps.heard(mark.at) if mark.sort != absence.RESUME else hearing.gaps
     gaps = Gaps(tuple(gap for gap in gaps.known if gap.until is None or gap.until > mark.at - _KEPT))
-    return Step(Hearing(heard.state, gaps), wake_at=heard.wake_at)
+    return Step(Hearing(heard.state, gaps), wake_at=_silent_at(rule, heard.state, mark.at))
 
 
 def tick(rule: Absence, hearing: Hearing, now: datetime) -> Step[Hearing]:
     """With a gap that has begun when the last word was heard."""
-    heard = absence.tick(rule, hearing.heard, now)
+    heard = absence.tick(_patient(rule, hearing.heard), hearing.heard, now)
     last = hearing.heard.last
     gaps = hearing.gaps.fell_silent(last.at, now) if heard.findings and last else hearing.gaps
     return Step(Hearing(heard.state, gaps), wake_at=heard.wake_at)
+
+
+def _silent_at(rule: Absence, heard: Heard, now: datetime) -> datetime | None:
+    return absence.tick(_patient(rule, heard), heard, now).wake_at
+
+
+def _patient(rule: Absence, heard: Heard) -> Absence:
+    """`rule` with the time that is given to who was heard that often."""
+    return replace(rule, within=max(rule.within, 3 * _SPAN / max(1, len(heard.times))))
 
 
 def _loss(mark: Mark) -> Gap:

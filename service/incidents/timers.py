@@ -45,6 +45,8 @@ class Timers:
             except StoreAway as error:
                 log.warning("timers.away", reason=str(error))
                 started_at = None  # what came meanwhile is on its way
+            except Exception as error:  # what is due to one incident must not end the worker; it stays due
+                log.exception("timers.failed", reason=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await stop.wait()
@@ -52,17 +54,19 @@ class Timers:
     async def turn(self, started_at: datetime) -> int:
         """Takes what is due, in one transaction; how many incidents that were. `started_at` is when this worker began."""
         async with self._db.begin() as conn:
+            now = await clocks.now(conn)
+            until = now - self._ack_lapse
+            if not await timers.may_be_due(conn, acknowledged_before=until):
+                return 0
             spooled = await spools.oldest(conn, started_at=started_at) is not None
             due = await timers.due(conn, started_at=started_at, spooled=spooled, limit=_AT_ONCE)
             for incident in due:
                 after, step = lifecycle.on_timer(incident)
                 await _go_on(conn, after, step, at=incident.timer_at)
-            until = await clocks.now(conn) - self._ack_lapse
             unattended = await timers.acknowledged_before(conn, until, limit=_AT_ONCE)
             for incident in unattended:
                 at = (incident.acknowledged_at or until) + self._ack_lapse
                 await _go_on(conn, lifecycle.lapsed(incident, at=at), lifecycle.LAPSED, at=at, note=_LAPSED)
-            now = await clocks.now(conn)
             looked = await timers.looking_for_traceback(conn, now, limit=_AT_ONCE)
             for incident in looked:
                 await incidents.replace_version(conn, await with_traceback(conn, incident, now=now))

@@ -18,7 +18,7 @@ from service.notify.formats import FORMATS
 from service.notify.new_endpoint import check_new, check_wishes
 from service.notify.notification import TEST
 from service.notify.signature import OVERLAP, new_secret
-from service.store import clocks, deliveries, transitions
+from service.store import claims, clocks, deliveries, transitions
 from service.store import endpoints as store
 from service.store.database import Database
 from service.store.deliveries import Delivery
@@ -168,6 +168,9 @@ async def change(db: Database, endpoint_id: int, wishes: Mapping[str, Any]) -> E
         _changeable(await store.one(conn, endpoint_id), endpoint_id)
         if wishes:
             await store.change(conn, endpoint_id, wishes)
+        if "quiet_hours" in wishes:
+            await claims.let_go(conn, endpoint_id, now=await clocks.now(conn))
+            await transitions.wake(conn)
         return _endpoint(_found(await store.one(conn, endpoint_id), endpoint_id))
 
 

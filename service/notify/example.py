@@ -51,6 +51,8 @@ def example(now: datetime, public_url: str) -> Notification:
         "evidence": [],
         "context": [],
         "traceback": None,
+        "flapping": False,
+        "flapping_since": None,
         "timeline": [],
         "checks": [],
     }

@@ -18,7 +18,8 @@ from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.formats import FORMATS
 from service.notify.gate import Keepers
 from service.notify.loud_again import end_silences, let_loose
-from service.notify.notification import Notification, digest
+from service.notify.notification import Notification
+from service.notify.of_many import digest
 from service.notify.telling import Now, Outcome, Verdict, hush_of, outcome, wants
 from service.store import decisions, deliveries, endpoints, hushed, silences, transitions
 from service.store.decisions import Decision, Opening
@@ -37,7 +38,7 @@ async def fan_out(conn: AsyncConnection, *, public_url: str, now: datetime, limi
     All in the transaction of `conn`, whose owner commits it. Two workers, or one that starts again, never make a second
     delivery of a step for the same endpoint.
     """
-    if not await transitions.take_turn(conn):
+    if not await transitions.may_be_owed(conn, now=now) or not await transitions.take_turn(conn):
         return 0
     ended = await end_silences(conn, public_url=public_url, now=now)
     await let_loose(conn, now=now)
@@ -122,7 +123,9 @@ class _Turn:
             endpoint_ids=[endpoint.id for endpoint in self.now.receiving],
         )
         marked = step.incident_id in self.marked
-        found = outcome(step, self.now, ended_at=_ended_at(life), known=known, marked=marked)
+        together = {endpoint for endpoint, incident in self.digests if incident == step.incident_id}
+        ended_at = _ended_at(life)
+        found = outcome(step, self.now, ended_at=ended_at, known=known, marked=marked, together=together)
         if found is None:
             return
         await self._mark(step, found)

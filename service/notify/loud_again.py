@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.notify import gate
 from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.formats import FORMATS
-from service.notify.gate import Keepers
-from service.notify.notification import SILENCE_ENDED, TYPE_OF, Notification, incident_url, silence_ended
+from service.notify.gate import Hush, Keepers
+from service.notify.notification import SILENCE_ENDED, TYPE_OF, Notification, incident_url
+from service.notify.of_many import silence_ended
 from service.notify.routes import decide
 from service.store import decisions, deliveries, endpoints, hushed, incidents, silences, transitions
 from service.store.decisions import Decision
@@ -31,7 +32,7 @@ async def let_loose(conn: AsyncConnection, *, now: datetime) -> None:
     """Incidents that stand, and whose silence or cause holds no more, make a step that is then owed: they are loud again.
     One that something else hushes meanwhile is marked with that."""
     found = await hushed.let_loose(conn, now=now, limit=_AT_ONCE)
-    keepers = await _keepers(conn, found, now)
+    keepers = await keepers_of(conn, found, now)
     for incident in found:
         if not await _is_hushed(conn, incident, keepers, now):
             await _step(conn, incident, now, note="what hushed it is over")
@@ -63,7 +64,7 @@ async def _loud_after(conn: AsyncConnection, silence: Silence, now: datetime) ->
         for one in await hushed.standing(conn)
         if gate.matches(silence.match, incident_json(one)) and one.opened_at < silence.ends_at
     ]
-    keepers = await _keepers(conn, standing, now)
+    keepers = await keepers_of(conn, standing, now)
     ids = [one.id for one in standing]
     marked, owing = await hushed.marked(conn, ids), await transitions.owing(conn, ids)
     loud = []
@@ -142,7 +143,8 @@ async def _tell(
         )
 
 
-async def _keepers(conn: AsyncConnection, found: Sequence[Incident], now: datetime) -> Keepers:
+async def keepers_of(conn: AsyncConnection, found: Sequence[Incident], now: datetime) -> Keepers:
+    """What may keep these incidents from being told now."""
     if not found:
         return Keepers()
     return Keepers(
@@ -151,9 +153,9 @@ async def _keepers(conn: AsyncConnection, found: Sequence[Incident], now: dateti
     )
 
 
-async def _is_hushed(conn: AsyncConnection, incident: Incident, keepers: Keepers, now: datetime) -> bool:
-    """Whether something else hushes the incident now; then it is marked with that."""
-    hush = gate.hush(
+def hush_now(incident: Incident, keepers: Keepers, now: datetime) -> Hush | None:
+    """What keeps an incident that stands from being told now; None: it is loud."""
+    return gate.hush(
         incident_json(incident),
         "loud",
         app_id=incident.app_id,
@@ -164,6 +166,11 @@ async def _is_hushed(conn: AsyncConnection, incident: Incident, keepers: Keepers
         told=False,
         marked=True,
     )
+
+
+async def _is_hushed(conn: AsyncConnection, incident: Incident, keepers: Keepers, now: datetime) -> bool:
+    """Whether something else hushes the incident now; then it is marked with that."""
+    hush = hush_now(incident, keepers, now)
     if hush is None:
         return False
     await hushed.mark(conn, incident.app_id, incident.id, silence_id=hush.silence_id, cause_id=hush.cause_id)

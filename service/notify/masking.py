@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-# Shorter parts of a URL are words rather than secrets: `v1`, `hook`.
 _LEAST = 6
+# A part of a path without digits is a word up to here (`webhooks`, `services`), and a key beyond.
+_WORD = 20
 _MASK = "…"
 
 
 def secrets_of(url: str, *others: str | None) -> list[str]:
     """Everything of the URL that may be a secret, and `others`; the longest first, so that none is left of a longer one."""
     parts = urlsplit(url)
-    rest = parts.path + (f"?{parts.query}" if parts.query else "")
-    pieces = [
-        piece for piece in rest.replace("?", "/").replace("&", "/").replace("=", "/").split("/") if len(piece) >= _LEAST
-    ]
-    found = {url, rest, *pieces, *(one for one in others if one)}
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    pieces = [one for one in parts.path.split("/") if len(one) >= _WORD or any(letter.isdigit() for letter in one)]
+    pieces += [value for pair in parts.query.split("&") for value in pair.split("=")]
+    found = {url, target, *pieces, *(one for one in others if one)}
     found |= {unquote(one) for one in found}
     return sorted((one for one in found if len(one) >= _LEAST), key=len, reverse=True)
 

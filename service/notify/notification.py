@@ -5,10 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from parsers.event import Severity
-from service.wire.instant import instant
-from service.wire.silence import SilenceJson
-
 TEST = "webhook.test"
 ACKNOWLEDGED = "incident.acknowledged"
 ESCALATED = "incident.escalated"
@@ -30,7 +26,7 @@ TYPE_OF = {
     "raised": ESCALATED,
     "resolved": RESOLVED,
     "reopened": "incident.reopened",
-    "loud": OPENED,  # what hushed it is over, and it stands
+    "loud": "incident.opened",  # what hushed it is over, and it stands
     "lapsed": REMINDER,  # nobody looks after it any more
     "settled": RESOLVED,  # it has flapped, and is over
     "steady": REMINDER,  # it has flapped, and stands
@@ -78,62 +74,3 @@ def late(incident: Mapping[str, Any], *, since: datetime, now: datetime) -> dict
 def incident_url(public_url: str, incident: Mapping[str, Any]) -> str:
     """Where a person, or a program with a token, reads on about the incident."""
     return f"{public_url.rstrip('/')}/v1/incidents/{incident['id']}"
-
-
-def digest(incidents: Sequence[Mapping[str, Any]], *, at: datetime, public_url: str) -> Notification:
-    """Several incidents that opened at about the same time, as one."""
-    title = f"{len(incidents)} incidents opened: {_worst(incidents)['title']}, and others"
-    return _of_many(DIGEST, incidents, title=title, at=at, public_url=public_url)
-
-
-def silence_ended(
-    silence: SilenceJson, incidents: Sequence[Mapping[str, Any]], *, at: datetime, public_url: str
-) -> Notification:
-    """A silence has ended; `incidents` stand, and are loud again."""
-    loud = f"{len(incidents)} of its incidents stand" if incidents else "nothing of it stands"
-    title = f"Silence {silence['id']} ({silence['match']}) has ended, {loud}"
-    return _of_many(SILENCE_ENDED, incidents, title=title, at=at, public_url=public_url, silence=silence)
-
-
-def _of_many(
-    type: str,
-    incidents: Sequence[Mapping[str, Any]],
-    *,
-    title: str,
-    at: datetime,
-    public_url: str,
-    silence: SilenceJson | None = None,
-) -> Notification:
-    # Evidence and lines of hundreds would be megabytes: they are where each one's url leads.
-    short = [
-        {**one, "evidence": [], "context": [], "traceback": None, "url": incident_url(public_url, one)}
-        for one in incidents
-    ]
-    return Notification(
-        type,
-        at,
-        {**(_worst(short) if short else _nothing(at)), "title": title},
-        f"{public_url.rstrip('/')}/v1/incidents",
-        incidents=short,
-        silence=silence,
-    )
-
-
-def _worst(incidents: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return max(incidents, key=lambda one: Severity.of(one["severity"]))
-
-
-def _nothing(at: datetime) -> dict[str, Any]:
-    """What stands for no incident at all, where a format wants one."""
-    words = ("id", "rule", "key", "app", "environment", "subject", "diagnosis", "verify")
-    times = ("acknowledged_at", "escalated_at", "resolved_at", "release", "traceback", "runbook")
-    return {
-        **dict.fromkeys(words, ""),
-        **dict.fromkeys(times, None),
-        **{name: instant(at) for name in ("opened_at", "last_seen_at")},
-        **{name: [] for name in ("remedies", "evidence", "context", "checks")},
-        "severity": "info",
-        "status": "resolved",
-        "count": 0,
-        "version": 1,
-    }

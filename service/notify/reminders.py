@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.notify.backoff import GIVE_UP_AFTER
 from service.notify.formats import FORMATS
-from service.notify.gate import Keepers, hush
+from service.notify.loud_again import hush_now, keepers_of
 from service.notify.notification import REMINDER, Notification, incident_url
 from service.notify.routes import decide
-from service.store import deliveries, endpoints, hushed, incidents, reminders, silences
+from service.store import deliveries, endpoints, incidents, reminders
 from service.store.ids import new_id
 from service.store.incidents import Incident
 from service.wire.incident import incident_json
@@ -49,13 +49,6 @@ async def remind(conn: AsyncConnection, *, public_url: str, now: datetime) -> in
 
 async def _is_hushed(conn: AsyncConnection, incident: Incident, *, now: datetime) -> bool:
     """Whether nobody is told of the incident just now: of a silence, a cause that inhibits it, or because it flaps."""
-    keepers = Keepers(
-        silences=await silences.between(conn, since=now, until=now),
-        causes=await hushed.causes(conn, [incident.app_id], since=now),
-    )
-    told = dict(incident_json(incident))
-    app_id = incident.app_id
-    found = hush(
-        told, "escalated", app_id=app_id, at=now, ended_at=None, now=now, keepers=keepers, told=True, marked=False
-    )
-    return found is not None
+    if incident.flapping_since is not None:
+        return True
+    return hush_now(incident, await keepers_of(conn, [incident], now), now) is not None

@@ -15,7 +15,6 @@ from service.notify.notification import (
     OPENINGS,
     REMINDER,
     RESOLVED,
-    SILENCE_ENDED,
     Notification,
 )
 from service.wire.instant import instant
@@ -101,14 +100,13 @@ def incident_as_event(incident: Mapping[str, Any]) -> Event:
 
 
 def _asked_for(route: Route, notification: Notification) -> bool:
-    """Whether the type is one that it asked for. Who asks for openings has asked for those of a storm too, and for what a
-    silence has held back; who says how often has asked for reminders."""
+    """Whether the type is one that it asked for. Who asks for openings has asked for those of a storm too, and for endpoints
+    that are given up; who says how often has asked for reminders."""
     if notification.type == REMINDER and route.repeat_s is not None:
         return True
     if route.types is None or notification.type in route.types:
         return True
-    loud = notification.type == DIGEST or (notification.type == SILENCE_ENDED and bool(notification.incidents))
-    return (loud and _wants_openings(route)) or (notification.type == DISABLED and _wants_openings(route))
+    return notification.type in (DIGEST, DISABLED) and _wants_openings(route)
 
 
 def _wants_openings(route: Route) -> bool:

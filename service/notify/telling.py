@@ -3,13 +3,13 @@
 A step meets the gate first, and then the route of each endpoint.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.notify import gate
 from service.notify.gate import Hush, Keepers
-from service.notify.notification import OPENED, REMINDER, RESOLVED, TYPE_OF, Notification, incident_url, late
+from service.notify.notification import DIGEST, REMINDER, RESOLVED, TYPE_OF, Notification, incident_url, late
 from service.notify.routes import decide
 from service.store.decisions import Told
 from service.store.endpoints import EndpointRow
@@ -51,12 +51,19 @@ class Now:
 
 
 def outcome(
-    step: Transition, now: Now, *, ended_at: datetime | None, known: Mapping[int, Told], marked: bool
+    step: Transition,
+    now: Now,
+    *,
+    ended_at: datetime | None,
+    known: Mapping[int, Told],
+    marked: bool,
+    together: Collection[int] = (),
 ) -> Outcome | None:
     """What comes of `step`; None for one that is for the timeline alone.
 
     `known` are the endpoints that were told of the incident before, and not yet that it is over; `ended_at` is when the
-    incident ended, by what is known now; `marked`, whether it was hushed before.
+    incident ended, by what is known now; `marked`, whether it was hushed before; `together`, the endpoints that are told of it
+    in a digest.
     """
     type = TYPE_OF.get(step.type)
     if type is None:
@@ -66,7 +73,10 @@ def outcome(
         keeps = hush.silence_id is not None or hush.cause_id is not None
         mark = hush if is_loud and keeps else None
         return Outcome(type, (Verdict(None, False, hush.reason),), mark=mark, unmark=is_end)
-    verdicts = tuple(_verdict(endpoint, step, now, known.get(endpoint.id)) for endpoint in now.receiving)
+    verdicts = tuple(
+        _verdict(endpoint, step, now, known.get(endpoint.id), in_digest=endpoint.id in together)
+        for endpoint in now.receiving
+    )
     nobody = Verdict(None, False, "there is no webhook that could be told")
     return Outcome(type, verdicts or (nobody,), unmark=is_end or is_loud)
 
@@ -87,12 +97,16 @@ def hush_of(step: Transition, now: Now, *, ended_at: datetime | None, told: bool
 
 
 def wants(endpoint: EndpointRow, opening: Transition, now: Now) -> bool:
-    """Whether the endpoint is told of an incident that opens, where nothing hushes it."""
-    return _verdict(endpoint, opening, now, None).tell
+    """Whether the endpoint is told of an incident that opens, alone or in a digest, where nothing hushes it."""
+    return _verdict(endpoint, opening, now, None, in_digest=True).tell
 
 
-def _verdict(endpoint: EndpointRow, step: Transition, now: Now, told: Told | None) -> Verdict:
+def _verdict(
+    endpoint: EndpointRow, step: Transition, now: Now, told: Told | None, *, in_digest: bool = False
+) -> Verdict:
     notification = _notification(step, now, told)
+    if in_digest and notification.type == TYPE_OF["opened"] and endpoint.types is not None and DIGEST in endpoint.types:
+        notification = replace(notification, type=DIGEST)
     decision = decide(endpoint, notification, told=told is not None)
     return Verdict(endpoint, decision.tell, decision.reason, notification)
 
@@ -100,7 +114,7 @@ def _verdict(endpoint: EndpointRow, step: Transition, now: Now, told: Told | Non
 def _notification(step: Transition, now: Now, told: Told | None) -> Notification:
     type = TYPE_OF[step.type]
     if told is None and type == REMINDER:
-        type = OPENED  # of what it was never told nobody can be reminded
+        type = TYPE_OF["opened"]  # of what it was never told nobody can be reminded
     incident = dict(step.incident)
     if type == RESOLVED and told is not None and not told.heard:
         # All that was told of it there died on the way: this one tells the opening too.

@@ -60,7 +60,7 @@ async def due_endpoints(conn: AsyncConnection, *, now: datetime) -> dict[int, st
 
 async def hold_back(conn: AsyncConnection, endpoint_id: int, *, now: datetime, until: datetime) -> None:
     """Puts off what is due at this (locked) endpoint until then, save what is critical and what must come before that; the time
-    does not count as time in which it could not be delivered. What is of no incident is not held back."""
+    does not count as time in which it could not be delivered. What is of no incident is not held back, save a digest."""
     given = {"endpoint": endpoint_id, "now": now, "until": until}
     await conn.execute(_LET_GO, given)
     await conn.execute(_HOLD_BACK, given)
@@ -70,6 +70,11 @@ async def supersede_come_back(conn: AsyncConnection, endpoint_ids: Iterable[int]
     """Ends what is owed at these (locked) endpoints of incidents before their last reopening, where nothing of it is being
     sent just now: the reopening tells it all."""
     await conn.execute(_COME_BACK, {"endpoints": list(endpoint_ids), "now": now})
+
+
+async def let_go(conn: AsyncConnection, endpoint_id: int, *, now: datetime) -> None:
+    """Makes due what was held back at the endpoint: its quiet hours are others, or none, from now on."""
+    await conn.execute(_LET_ALL_GO, {"endpoint": endpoint_id, "now": now})
 
 
 async def overtaken(conn: AsyncConnection, endpoint_ids: Iterable[int], *, now: datetime) -> list[Overtaken]:
@@ -185,8 +190,12 @@ _CRITICAL_LATER = """
 _HOLD_BACK = text(f"""
     update deliveries d set due_at = :until,
         give_up_at = give_up_at + (cast(:until as timestamptz) - cast(:now as timestamptz))
-    where d.endpoint_id = :endpoint and d.status = 'pending' and d.due_at <= :now and d.incident_id is not null
-        and (d.claimed_until is null or d.claimed_until <= :now) and not {_CRITICAL_LATER}""")  # noqa: S608
+    where d.endpoint_id = :endpoint and d.status = 'pending' and d.due_at <= :now
+        and (d.incident_id is not null or d.type = 'incidents.digest')
+        and (d.claimed_until is null or d.claimed_until <= :now) and not {_CRITICAL_LATER}
+        and not exists ( -- nor a digest with something critical in it
+            select from decisions c join transitions t using (app_id, incident_id, number)
+            where c.delivery_id = d.id and d.incident_id is null and t.incident ->> 'severity' = 'critical')""")  # noqa: S608
 
 # What never failed and is not due was held back.
 _LET_GO = text(f"""
@@ -206,6 +215,10 @@ _COME_BACK = text("""
             select from deliveries s
             where s.endpoint_id = d.endpoint_id and s.incident_id = d.incident_id and s.status = 'pending'
                 and s.claimed_until > :now)""")
+
+_LET_ALL_GO = text("""
+    update deliveries set due_at = :now
+    where endpoint_id = :endpoint and status = 'pending' and due_at > :now and failures = 0""")
 
 # The last resolution of each incident tells of all that is owed before it. While the first thing owed is being sent, it may
 # yet arrive: then nothing is overtaken.

@@ -123,5 +123,5 @@ _TOLD = text("""
 _OPENINGS = text("""
     select c.incident_id, c.endpoint_id, min(c.at) as at, bool_or(d.incident_id is null) as digest
     from decisions c left join deliveries d on d.id = c.delivery_id
-    where c.told and c.at > :since and c.type = 'incident.opened'
+    where c.told and c.at > :since and c.type in ('incident.opened', 'incidents.digest')
     group by c.incident_id, c.endpoint_id""")

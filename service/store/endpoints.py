@@ -32,14 +32,14 @@ class EndpointRow:
     match: str
     types: tuple[str, ...] | None
     allow_private: bool
-    routing_key: str | None = field(repr=False)
-    min_severity: Severity | None
-    escalations: bool
-    repeat_s: int | None
-    quiet_hours: str | None
     disabled_reason: str | None
-    failing_since: datetime | None
     created_at: datetime
+    routing_key: str | None = field(default=None, repr=False)
+    min_severity: Severity | None = None
+    escalations: bool = True
+    repeat_s: int | None = None
+    quiet_hours: str | None = None
+    failing_since: datetime | None = None
 
 
 async def add(

@@ -7,6 +7,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
+from service.store import arrivals
 from service.store.tables import events
 
 _NO_CHUNK = UUID(int=0)
@@ -16,6 +17,7 @@ async def add(conn: AsyncConnection, app_id: int, made: Sequence[Event]) -> None
     """Keeps new events, which have their ids already."""
     if made:
         await conn.execute(insert(events), [_row(app_id, event) for event in made])
+        await arrivals.announce(conn, app_id, [(event.id, event.received_at) for event in made if event.id])
 
 
 async def amend(conn: AsyncConnection, app_id: int, event: Event) -> None:

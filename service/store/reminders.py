@@ -39,7 +39,10 @@ _DUE = text("""
     cross join lateral (
         select d.number, d.repeat, d.status, d.due_at from deliveries d
         where d.endpoint_id = e.id and d.incident_id = i.id
-        order by d.number desc, d.repeat desc limit 1) as last
+        union all -- what told of it among others
+        select c.number, 0, d.status, d.due_at from decisions c join deliveries d on d.id = c.delivery_id
+        where c.app_id = i.app_id and c.incident_id = i.id and c.endpoint_id = e.id and d.incident_id is null
+        order by number desc, repeat desc limit 1) as last
     where e.repeat_s is not null and e.removed_at is null and e.disabled_reason is null
         and last.status <> 'pending' and last.due_at <= cast(:now as timestamptz) - e.repeat_s * interval '1 second'
     order by e.id, i.id""")

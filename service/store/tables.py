@@ -32,7 +32,8 @@ metadata = MetaData()
 
 # Events that are not made by drainwatch itself. Queries say it to the letter, else the planner does not see which index will
 # do.
-NOT_OWN = "kind not in ('traffic', 'heartbeat', 'platform_status')"
+OWN_KINDS = ("traffic", "heartbeat", "platform_status")
+NOT_OWN = f"kind not in {OWN_KINDS}"
 
 
 def _time(name: str, *, optional: bool = False, now: bool = False) -> Column[object]:
@@ -123,6 +124,7 @@ tokens = _table(
     _time("created_at", now=True),
     _time("used_at", optional=True),
     _time("revoked_at", optional=True),
+    Column("apps", ARRAY(Text)),  # globs of the apps it may ask about; None: all
 )
 
 # -- what was sent ---------------------------------------------------------------------------------------------------
@@ -160,6 +162,19 @@ chunks = _table(
     postgresql_partition_by="RANGE (merged, received_at)",
 )
 
+# A commit's chunk of one app, and the number of the transaction that committed it: what streams follow, for some hours. Where
+# `events` is -1 it is one event, come about later, and `chunk_id` that event's id.
+arrivals = _table(
+    "arrivals",
+    Column("xid", BigInteger, primary_key=True, server_default=text("(pg_current_xact_id()::text)::bigint")),
+    Column("app_id", Integer, primary_key=True),
+    Column("chunk_id", Uuid, primary_key=True),
+    _time("received_at"),
+    Column("events", Integer, nullable=False),
+    _time("made_at", now=True),
+    Index("arrivals_alone", "chunk_id", postgresql_where=text("events < 0")),
+)
+
 # Of each app, before when its chunks are merged as far as they will be; whoever merges holds the row.
 merging = _table(
     "merging",
@@ -189,6 +204,7 @@ events = _table(
     Index("events_by_app", "app_id", "ts", "id", postgresql_where=text(NOT_OWN)),
     Index("events_by_time", "ts", "id", postgresql_where=text(NOT_OWN)),
     Index("events_by_kind", "app_id", "kind", "ts", "id"),
+    Index("events_by_code", "app_id", "code", "ts", "id", postgresql_where=text("code is not null")),
     Index(
         "promotions", "app_id", text("(fields ->> 'promotion_id')"), "ts", postgresql_where=text("kind = 'promotion'")
     ),

@@ -12,6 +12,11 @@ from service.store.incidents import Incident, with_ids
 _SETTLE_SECONDS = 10
 
 
+async def may_be_due(conn: AsyncConnection, *, acknowledged_before: datetime) -> bool:
+    """Whether there is any of what follows; one question for whoever asks again and again."""
+    return bool((await conn.execute(_MAY_BE_DUE, {"at": acknowledged_before})).scalar_one())
+
+
 async def due(conn: AsyncConnection, *, started_at: datetime, spooled: bool, limit: int) -> list[Incident]:
     """Incidents whose timer their app's clock is past; those that others hold are left out.
 
@@ -31,6 +36,11 @@ async def looking_for_traceback(conn: AsyncConnection, now: datetime, *, limit: 
     """Incidents whose traceback is to be looked for by now; those that others hold are left out."""
     return await with_ids(conn, list((await conn.execute(_LOOKING, {"now": now, "limit": limit})).scalars()))
 
+
+_MAY_BE_DUE = text("""
+    select exists (select from incidents where timer_at <= now())
+        or exists (select from incidents where traceback_at <= now())
+        or exists (select from incidents where status = 'acknowledged' and acknowledged_at <= :at)""")
 
 _DUE = text(f"""
     select i.id from incidents i join clocks c on c.app_id = i.app_id

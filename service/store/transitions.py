@@ -71,6 +71,12 @@ async def wake(conn: AsyncConnection) -> None:
     await conn.execute(text("select pg_notify(:channel, '')"), {"channel": DELIVERIES})
 
 
+async def may_be_owed(conn: AsyncConnection, *, now: datetime) -> bool:
+    """Whether there is a step that was not fanned out, a silence whose end is not told, or an incident that was hushed; one
+    question for whoever asks again and again."""
+    return bool((await conn.execute(_MAY_BE_OWED, {"now": now})).scalar_one())
+
+
 async def take_turn(conn: AsyncConnection) -> bool:
     """Whether nobody else fans out just now; if so nobody does before the transaction ends. What one decides (a storm, the end
     of a silence) must be there for the next one. Who does not get the turn need not wait: whoever has it does the work."""
@@ -165,3 +171,9 @@ def _transition(row: Row[Any]) -> Transition:
         note=row.note,
         incident=row.incident,
     )
+
+
+_MAY_BE_OWED = text("""
+    select exists (select from transitions where fanned_out_at is null)
+        or exists (select from silences where announced_at is null and ends_at <= :now)
+        or exists (select from hushed)""")

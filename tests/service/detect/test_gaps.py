@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from folding import ORIGIN, batch_of, found, rule_named, starting
 from service.detect.backtest import backtest
 from service.detect.gaps import NO_GAPS, Gap, Gaps
-from vocabulary import NOON, boot_timeout, crash, dropped, message, router_line, up
+from vocabulary import NOON, boot_timeout, crash, dropped, memory_quota, message, router_line, up
 
 CRASHES = [crash("web.1", "12:00"), starting("web.1", "12:00:01"), crash("web.1", "12:01"), up("web.1", "12:02")]
 
@@ -76,6 +76,18 @@ def test_once_it_is_heard_again_the_rest_of_the_time_passes() -> None:
 def test_who_speaks_now_and_then_is_not_silent() -> None:
     now_and_then = [message("app", "web.1", "x", after(7 * n)) for n in range(-3, 1)]
     assert found("boot_timeout", *BOOT[:2], *now_and_then, until="18:00") == ["web error 12:00 to 12:05:01"]
+
+
+def test_who_speaks_less_often_is_given_more_time_before_it_is_silent() -> None:
+    swapping = [memory_quota("web.1", "12:00", code="R15")]
+    each_third = [message("app", "web.1", "x", after(n)) for n in range(-30, 1, 3)]
+    assert found("memory_quota", *swapping, *each_third, until="18:00") == ["web critical 12:00"]
+    again = [message("app", "web.1", "x", after(n)) for n in range(60, 90, 3)]
+    [one] = backtest([rule_named("memory_quota")], [batch_of(*swapping, *each_third, *again)], origin=ORIGIN)
+    assert [(gap.reason, f"{gap.since:%H:%M}", f"{gap.until:%H:%M}", f"{gap.known_at:%H:%M}") for gap in one.gaps] == [
+        ("silent", "12:00", "13:00", "12:10")
+    ]
+    assert f"{one.cleared_at:%H:%M}" == "13:15"
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

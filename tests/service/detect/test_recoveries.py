@@ -150,7 +150,7 @@ def platform(*batches: Batch) -> list[tuple[str, str | None]]:
 
 
 END = batch_of(router_line("12:50"))
-H99 = [router_line(f"12:0{n}", code="H99") for n in range(5)]
+H99 = [router_line(f"12:04:0{n}", code="H99") for n in range(5)]
 
 
 def test_a_burst_of_platform_errors_ends_by_quiet() -> None:

@@ -13,9 +13,8 @@ from service.store.database import Database
 
 from .outbox import PUBLIC_URL, MakeDeliverer
 
-_EMPTY = """
-    truncate apps, clocks, pending, incidents, transitions, hushed, silences, decisions, endpoints, deliveries, attempts
-    restart identity cascade
+TABLES = """
+    apps, clocks, pending, incidents, transitions, hushed, silences, decisions, endpoints, deliveries, attempts
 """
 
 
@@ -32,11 +31,17 @@ async def room_url(server: Any) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def db(room_url: str) -> AsyncIterator[Database]:
-    opened = Database.open(room_url)
-    async with opened.begin() as conn:
-        await conn.exec_driver_sql(_EMPTY)
+    opened = await emptied(room_url)
     yield opened
     await opened.close()
+
+
+async def emptied(url: str) -> Database:
+    """The database there, without what tests of this room have left in it."""
+    opened = Database.open(url)
+    async with opened.begin() as conn:
+        await conn.exec_driver_sql(f"truncate {TABLES} restart identity cascade")
+    return opened
 
 
 @pytest.fixture

@@ -74,6 +74,18 @@ async def test_a_test_is_sent_in_quiet_hours_too(db: Database, deliverer: Delive
     assert len(receiver.requests) == 1
 
 
+async def test_when_quiet_hours_are_ended_by_hand_what_they_held_back_goes(db: Database, deliverer: Deliverer) -> None:
+    async with Receiver() as receiver:
+        endpoint = (await add(db, receiver.url, quiet_hours="00:00-23:59 UTC")).endpoint
+        await step(db, "opened", severity="warning")
+        await deliverer.round()
+        before = len(receiver.requests)
+        await endpoints.change(db, endpoint.id, {"quiet_hours": None})
+        await deliverer.round()
+
+    assert (before, len(receiver.requests)) == (0, 1)
+
+
 async def test_what_is_held_back_is_not_given_up_sooner(db: Database, deliverer: Deliverer) -> None:
     async with Receiver() as receiver:
         await add(db, receiver.url, quiet_hours=AN_HOUR_OF_QUIET)
@@ -83,3 +95,15 @@ async def test_what_is_held_back_is_not_given_up_sooner(db: Database, deliverer:
     async with db.read() as conn:
         [row] = await conn.exec_driver_sql("select due_at, give_up_at from deliveries")
     assert (row.due_at, row.give_up_at) == (OVER, after(86_400 + 3600))
+
+
+async def test_a_digest_is_held_back_unless_something_in_it_is_critical(db: Database, deliverer: Deliverer) -> None:
+    for worst, arrived in (("warning", 0), ("critical", 1)):
+        async with Receiver() as receiver:
+            await add(db, receiver.url, quiet_hours=AN_HOUR_OF_QUIET, match=f"environment:{worst}")
+            for n in range(12):
+                severity = worst if n == 0 else "warning"
+                await step(db, "opened", of=100 * arrived + n, severity=severity, environment=worst)
+            await rounds(deliverer, at=after(10))
+        digests = [one for one in receiver.requests if json.loads(one.body)["type"] == "incidents.digest"]
+        assert len(digests) == arrived

@@ -42,9 +42,9 @@ async def test_of_ten_endpoints_one_that_hangs_delays_nothing_elsewhere(
             for receiver in healthy:
                 await receiver.received(n + 1)
             slowest = max(slowest, time.monotonic() - began)
-        under_way = hanging.under_way
+        sent_there = len(hanging.requests)
 
-    assert under_way == 4  # and the others wait for a place there
+    assert 4 <= sent_there < 20  # the others wait for a place there
     # Tens of milliseconds; what waited for the one that hangs would take four seconds.
     assert slowest < 1.5
 

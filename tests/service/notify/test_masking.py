@@ -15,7 +15,7 @@ SECRETS = secrets_of(URL, "routing-key", None)
         ('{"error": "abcdefgh is no token"}', '{"error": "… is no token"}'),
         ("bad routing-key", "bad …"),
         ("the beginning of routin", "the beginning of …"),
-        ("v1 of the hook at T0 is well", "v1 of the hook at T0 is well"),
+        ("v1 of the services at T0 is well", "v1 of the services at T0 is well"),
         ("", ""),
     ],
 )

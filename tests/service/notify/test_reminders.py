@@ -110,3 +110,15 @@ async def test_workers_that_remind_at_the_same_time_do_so_once(db: Database, mak
         await asyncio.gather(*(once() for _ in range(4)))
 
     assert [one.type for one in await ledger(db, endpoint.id)] == ["incident.opened", "incident.reminder"]
+
+
+async def test_who_was_told_of_an_incident_in_a_digest_is_reminded_of_it(db: Database, deliverer: Deliverer) -> None:
+    async with Receiver() as receiver:
+        await add(db, receiver.url, repeat_s=600)
+        for n in range(12):
+            await keep(db, of=n)
+            await step(db, "opened", of=n)
+        await rounds(deliverer, at=after(10))
+        await rounds(deliverer, at=after(700))
+
+    assert types(receiver).count("incident.reminder") == 12

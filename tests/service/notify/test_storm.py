@@ -112,3 +112,14 @@ async def test_while_an_apps_lines_wait_to_be_folded_nothing_of_it_is_told(db: D
         await conn.execute(text("update transitions set made_at = now() - interval '3 minutes'"))
 
     assert await told(db) == [("opened", "crash_loop")]
+
+
+async def test_who_asks_for_digests_alone_is_told_in_a_storm_alone(db: Database) -> None:
+    endpoint = (await add(db, HOOK, types=["incidents.digest"])).endpoint
+    await opened(db, "drain_loss")
+    assert await told(db) == []
+    for n in range(11):
+        await opened(db, subject=f"s{n}")
+
+    await told(db, seconds=61)
+    assert [one.type for one in await ledger(db, endpoint.id)] == ["incidents.digest"]

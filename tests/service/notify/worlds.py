@@ -151,29 +151,14 @@ class InMemory:
             for one in self.incidents.values()
             if one.inhibits
         ]
-        receiving = [
-            EndpointRow(
-                id=n,
-                url="",
-                secret="",
-                previous_secret=None,
-                previous_until=None,
-                format="standard",
-                match="",
-                types=types,
-                allow_private=True,
-                routing_key=None,
-                min_severity=None,
-                escalations=True,
-                repeat_s=None,
-                quiet_hours=None,
-                disabled_reason=None,
-                failing_since=None,
-                created_at=now,
-            )
-            for n, types in enumerate(ENDPOINTS)
-        ]
+        receiving = [_endpoint(n, types, now) for n, types in enumerate(ENDPOINTS)]
         return telling.Now(now, receiving, Keepers(list(self.silences.values()), causes), PUBLIC_URL)
+
+
+def _endpoint(number: int, types: tuple[str, ...] | None, now: datetime) -> EndpointRow:
+    """One that asks for `types`, and for nothing else in particular."""
+    says = {"id": number, "format": "standard", "match": "", "types": types, "created_at": now}
+    return EndpointRow(**{**dict.fromkeys(EndpointRow.__slots__), **says})  # type: ignore[arg-type]
 
 
 class OnPostgres:

@@ -16,7 +16,7 @@ from service.notify.deliver import Deliverer
 from service.store import endpoints as rows
 from service.store.database import Database
 
-from .outbox import PUBLIC_URL, after, incident_id, rounds, step
+from ..outbox import PUBLIC_URL, after, incident_id, rounds, step
 
 CANARY = "canary"
 # Secrets that would be seen also where only their bytes are shown.

@@ -18,7 +18,7 @@ from service.store import claims
 from service.store.database import Database
 from service.store.deliveries import Delivery
 
-from .outbox import NOON, PUBLIC_URL, add, append, ledger, rounds
+from ..outbox import NOON, PUBLIC_URL, add, append, ledger, rounds
 
 INCIDENTS = 6
 LIVES = (

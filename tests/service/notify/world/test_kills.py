@@ -16,7 +16,7 @@ from service.notify.deliver import Deliverer
 from service.store import clocks
 from service.store.database import Database
 
-from .outbox import add, append, ledger, rounds
+from ..outbox import add, append, ledger, rounds
 
 HERE = Path(__file__).parent
 

@@ -12,9 +12,9 @@ from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
-from .outbox import NOON, PUBLIC_URL, add, after, ledger, rounds, step
+from ..outbox import NOON, PUBLIC_URL, add, after, ledger, rounds, step
 
-CERTIFICATE = Path(__file__).parent / "hooks.example.test.pem"
+CERTIFICATE = Path(__file__).parents[1] / "hooks.example.test.pem"
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from service.notify import endpoints
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
-from .outbox import add, ledger, rounds, step
+from ..outbox import add, ledger, rounds, step
 
-DOCS = Path(__file__).parents[3] / "docs" / "webhooks.md"
+DOCS = Path(__file__).parents[4] / "docs" / "webhooks.md"
 
 
 async def test_the_receiver_of_the_docs_takes_what_is_signed_once(
