@@ -1,8 +1,9 @@
 """Real Postgres for the tests: servers once a session, a fresh migrated database for each test that asks for one.
 
-Every test that uses `server`, `database_url` or `db` runs on each server there is: the wheel's, and the system's where one
-of version 15 or newer is installed. `embedded_url` is a fresh database on the wheel's alone, for slow tests. Test servers
-do not fsync; tests about crashes start their own. Only tests that ask for a server pay for it.
+There are the wheel's server, and the system's where one of version 15 or newer is installed. Tests that use `server`,
+`database_url` or `db` run on each of them in the rooms where SQL stands or is raced for; elsewhere on one, by the test's
+name, so that each server sees half of them; all on each with SOAK=1. `embedded_url` is a fresh database on the wheel's alone,
+for slow tests. Test servers do not fsync; tests about crashes start their own. Only tests that ask for a server pay for it.
 """
 
 import shutil
@@ -14,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from zlib import crc32
 
 import asyncpg
 import pytest
@@ -24,8 +26,12 @@ from service.store import schema
 from service.store.database import Database
 from service.store.embedded import EmbeddedPostgres
 from service.store.ids import new_id
+from soak import SOAK
 
 EMBEDDED = "pg18-embedded"
+
+# Where tests run on each server.
+ON_EACH = ("tests/service/store/", "tests/service/ingest/", "tests/test_migrations.py")
 
 # Nothing here has to survive a crash of the machine.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -63,9 +69,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs what uses `server` on each server of this machine."""
-    if "server" in metafunc.fixturenames:
-        metafunc.parametrize("server", list(_servers()), indirect=True, scope="session")
+    """Runs what uses `server` on each server of this machine, or on one of them."""
+    if "server" not in metafunc.fixturenames:
+        return
+    names = list(_servers())
+    path = metafunc.definition.nodeid.split("::")[0]
+    if not SOAK and not path.startswith(ON_EACH):
+        names = [names[crc32(metafunc.definition.nodeid.encode()) % len(names)]]
+    metafunc.parametrize("server", names, indirect=True, scope="session")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -54,16 +54,23 @@ async def found(served: Service) -> list[Found]:
 
 
 async def tell(url: str, secret: str, episode: Sequence[bytes]) -> None:
-    """Posts an episode frame by frame, each until it is taken, and slowly enough for a kill to come in between."""
+    """Posts an episode frame by frame, each until it is taken, and slowly enough for a kill to come in between.
+
+    Each try is a sender of its own: one that had given a frame up would say so with the next, and that loss would be a gap.
+    """
     # Now and then an answer is lost on its way, so that a frame comes twice.
-    node = Node(url, app=ORIGIN.app, secret=secret, habits=Habits(answers_lost=0.05, delay_most_s=0.3))
+    habits = Habits(answers_lost=0.05, delay_most_s=0.3)
+    for number, body in enumerate(episode):
+        frame_id = frame_id_of(ORIGIN.app, number, body)
+        async with asyncio.timeout(60):
+            while not await _post(Node(url, app=ORIGIN.app, secret=secret, habits=habits), body, frame_id):
+                pass
+        await asyncio.sleep(0.1)
+
+
+async def _post(node: Node, body: bytes, frame_id: str) -> bool:
     try:
-        for number, body in enumerate(episode):
-            frame_id = frame_id_of(ORIGIN.app, number, body)
-            async with asyncio.timeout(60):
-                while not await node.post([piece_of(body)], frame_id=frame_id):
-                    pass
-            await asyncio.sleep(0.1)
+        return await node.post([piece_of(body)], frame_id=frame_id)
     finally:
         await node.close()
 
