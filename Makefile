@@ -13,7 +13,8 @@ BENCHES := parse ingest space latency overload
 .PHONY: help setup run test soak check format bench clean
 
 # The tests that `make soak` makes long (tests/system/soak.py).
-LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py
+LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py \
+	tests/service/api/test_stream.py tests/service/api/test_contract.py
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile
@@ -26,7 +27,7 @@ run: $(VENV)/.locked ## drainwatch on an embedded Postgres, with the samples pos
 test: $(VENV)/.locked-dev ## every test, against real Postgres
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(VENV)/.locked-dev ## kills, outages and mutated bodies at length: 20 minutes
+soak: $(VENV)/.locked-dev ## kills, outages, mutated bodies and streams at length: 20 minutes
 	@SOAK=1 $(BIN)/python -m pytest -rP --durations=0 --durations-min=1 $(LONG) $(ARGS)
 
 check: $(VENV)/.locked-dev ## lint, format, types, import directions

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from parsers.frame import Reading
 from service import api, metrics
@@ -41,6 +42,8 @@ KEEP_ALIVE_SECONDS = 600
 GRACEFUL_SECONDS = 15
 # Whatever still waits then for a database that is gone without a word is left: what was answered is committed, or in the spool.
 ENDING_SECONDS = 17
+# What pages of other origins may read of an answer beside its body.
+CORS_EXPOSED = ("RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 # How often a start asks for a database that is away.
 AWAY_SECONDS = 0.5
 # How long a web process with a spool, and a database that was there just now, waits for it before it listens all the same.
@@ -175,7 +178,7 @@ def spool_of(settings: Settings) -> Spool | None:
 def create_app(settings: Settings, db: Database, tallies: Tallies | None = None) -> FastAPI:
     """The query API, at the same address as the drain endpoint, whose `tallies` are in its answers."""
     app = FastAPI(title="drainwatch", version="0.1.0", docs_url=None, redoc_url=None)
-    access = Access(db, admin_token=settings.admin_token)
+    access = Access(db, admin_token=settings.admin_token, a_minute=settings.asking.rate_limit)
     rooms = api.Api(
         db=db,
         access=access,
@@ -184,7 +187,22 @@ def create_app(settings: Settings, db: Database, tallies: Tallies | None = None)
         rules=read_rules(settings),
     )
     api.install(app, rooms)
+    if settings.asking.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.asking.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
+            expose_headers=["Retry-After", *CORS_EXPOSED],
+            max_age=600,
+        )
     return app
+
+
+def end_streams(app: FastAPI) -> None:
+    """Ends the answers of `create_app`'s that would go on for ever; their clients resume elsewhere."""
+    rooms: api.Api = app.state.api
+    rooms.close()
 
 
 @asynccontextmanager
@@ -192,7 +210,11 @@ async def in_process(settings: Settings) -> AsyncIterator[FastAPI]:
     """The API in this process, for the terminal where no DRAINWATCH_URL says where a service runs."""
     async with database(settings) as db:
         await ready(db, migrate=settings.database.url is None)
-        yield create_app(settings, db)
+        app = create_app(settings, db)
+        try:
+            yield app
+        finally:
+            end_streams(app)
 
 
 def drain_endpoint(
@@ -235,7 +257,8 @@ async def serve_web(
         keep, there = safekeeping.keep, safekeeping.there
         rooms += [_Room(known_drains.run(db), known_drains.close), _Room(safekeeping.run(), safekeeping.close)]
     drain = drain_endpoint(settings, Authentication(db, known_drains), keep, reading, tallies)
-    server = _server(_Doors(drain, create_app(settings, db, tallies)))
+    questions = create_app(settings, db, tallies)
+    server = _server(_Doors(drain, questions))
     async with _running(rooms) as running:
         if there and (is_ready is None or is_ready.done()):  # the first frames need not go through the spool
             with contextlib.suppress(TimeoutError):
@@ -245,6 +268,7 @@ async def serve_web(
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((stopping, serving, *running), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        end_streams(questions)
         server.should_exit = True
         await serving
     log.info("web.stopped")

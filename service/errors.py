@@ -21,6 +21,7 @@ class Refused(DrainwatchError):
         column: int | None = None,
         expected: str | None = None,
         extra: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -29,6 +30,7 @@ class Refused(DrainwatchError):
         self.column = column
         self.expected = expected
         self.extra = extra or {}
+        self.headers = headers or {}
 
 
 class StoreAway(DrainwatchError):

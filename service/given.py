@@ -24,10 +24,12 @@ FILE_SETTINGS = (
     "PORT",
     "DRAINWATCH_ACK_LAPSE",
     "DRAINWATCH_ADMISSION",
+    "DRAINWATCH_CORS_ORIGINS",
     "DRAINWATCH_HOST",
     "DRAINWATCH_LOG_LEVEL",
     "DRAINWATCH_MAX_BODY",
     "DRAINWATCH_PUBLIC_URL",
+    "DRAINWATCH_RATE_LIMIT",
     "DRAINWATCH_REDACT",
     "DRAINWATCH_REDACT_QUERY",
     "DRAINWATCH_RETENTION_EVENTS",
@@ -227,6 +229,22 @@ def hook(text: str) -> str:
     if not valid or not re.fullmatch("[!-~]{1,2048}", text):
         raise Wrong('an http or https URL to POST to, as in "https://alarm.example.com/ID"')
     return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """`https://a.example.com, https://b.example.com` → the origins (RFC 6454 §7) of pages."""
+    found = words(text)
+    for one in found:
+        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", one):
+            raise Wrong('origins of pages without a path, as in "https://status.example.com"')
+    return found
+
+
+def rate(text: str) -> int:
+    """How often a minute."""
+    if not re.fullmatch("[1-9][0-9]{0,6}", text):
+        raise Wrong("how many requests a minute, as in 600")
+    return int(text)
 
 
 def token(text: str) -> str:

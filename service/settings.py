@@ -54,6 +54,14 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AskingSettings:
+    """How often a token may ask in a minute (None: as often as it likes), and pages of which origins may (none: no page)."""
+
+    rate_limit: int | None = None
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     """`url` is None for the embedded Postgres, which is kept under `home`."""
 
@@ -124,6 +132,7 @@ class Settings:
     admin_token: str | None = field(repr=False)
     log_level: str
     ack_lapse: timedelta = timedelta(hours=4)  # an acknowledgement, and the incident is loud again
+    asking: AskingSettings = AskingSettings()
 
     def flag_prefix(self, app: str) -> str:
         """What a flag's key becomes a config var's name with: `FLAG_` of `FLAG_NEW_CHECKOUT`."""
@@ -176,6 +185,10 @@ def _settings(said: Given) -> Settings:
         admin_token=said.read("DRAINWATCH_ADMIN_TOKEN", given.token, None, secret=True),
         log_level=said.read("DRAINWATCH_LOG_LEVEL", given.one_of(*LOG_LEVELS), "info"),
         ack_lapse=said.read("DRAINWATCH_ACK_LAPSE", given.span, timedelta(hours=4)),
+        asking=AskingSettings(
+            rate_limit=said.read("DRAINWATCH_RATE_LIMIT", given.rate, None),
+            cors_origins=said.read("DRAINWATCH_CORS_ORIGINS", given.origins, ()),
+        ),
     )
 
 

@@ -115,7 +115,7 @@ def _text_of(value: str | float | bool) -> str:
 
 def _exact(value: float) -> Decimal:
     """A float as the decimal number that JSON writes for it; 0.1 is 0.1. Without a sign on zero, which no database keeps."""
-    return Decimal(repr(value)) if value else Decimal(0)
+    return Decimal(repr(value or 0.0))
 
 
 def _equals(name: str, text: str) -> Predicate:
@@ -124,7 +124,7 @@ def _equals(name: str, text: str) -> Predicate:
         return lambda event: text in event.flags
     if name in TEXT_COLUMNS:
         return lambda event: get(event) == text
-    number = Decimal(text) if _JSON_NUMBER.fullmatch(text) else None
+    number = Decimal(text) if is_json_number(text) else None
     truth = {"true": True, "false": False}.get(text)
 
     def equal(event: Event) -> bool:
@@ -143,6 +143,11 @@ def _equals(name: str, text: str) -> Predicate:
 
 
 _JSON_NUMBER = re.compile(rf"(?!-?0[0-9]){NUMBER}")
+
+
+def is_json_number(text: str) -> bool:
+    """Whether a number may equal `text`: `0503` is a text only."""
+    return _JSON_NUMBER.fullmatch(text) is not None
 
 
 def _glob(name: str, pattern: str) -> Predicate:

@@ -63,6 +63,11 @@ def _meaning(kind: str, severity: Severity, pairs: dict[str, str]) -> Meaning:
     return Meaning(kind, severity, code=pairs.get("code"), dyno=pairs.get("dyno"), fields=_fields(pairs))
 
 
+def fields_of(text: str) -> dict[str, FieldValue]:
+    """The fields of any router line, whether it is an event or not."""
+    return _fields(pairs_of(text))
+
+
 def pairs_of(text: str) -> dict[str, str]:
     """The line's pairs, without the empty ones (`dyno= connect=` of a request that reached no dyno), by key."""
     if old := _OLD.match(text):

@@ -18,14 +18,18 @@ from service.api import (
     releases,
     rules,
     silences,
+    stats,
+    stream,
     tokens,
     traffic,
     webhooks,
 )
 from service.api.context import Api, remember
+from service.api.openapi import describe
 from service.api.problems import install_problems
 
 ROUTERS = (
+    stream.router,  # before `/events/{id}`, which would take `stream` for an id
     events.router,
     lines.router,
     chunks.router,
@@ -33,6 +37,7 @@ ROUTERS = (
     incidents.writing,
     silences.reading,
     silences.writing,
+    stats.router,
     traffic.router,
     apps.router,
     releases.router,
@@ -58,3 +63,4 @@ def install(app: FastAPI, api: Api) -> None:
     for router in ROUTERS:
         app.include_router(router)
     install_problems(app)
+    app.openapi = describe(app)  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from service.access import Scope
 from service.api import parameters
-from service.api.context import answer, api_of
+from service.api.context import answer, api_of, reached
 from service.api.guard import guarded_router
 from service.api.releases import ReleaseJson, release_json
 from service.store import apps, dynos, incidents, releases
@@ -21,7 +21,7 @@ from service.store.pages import Page
 from service.wire.instant import instant
 from service.wire.page import PageJson, page_json
 
-router = guarded_router("apps", Scope.READ)
+router = guarded_router("apps", Scope.READ, of_apps=True)
 
 
 class UnresolvedJson(TypedDict):
@@ -76,7 +76,7 @@ class DynoQuery(AppQuery):
 async def list_apps(request: Request, query: Annotated[AppQuery, FromQuery()]) -> JSONResponse:
     """All apps by name, each as its logs say that it is."""
     async with api_of(request).db.read() as conn:
-        known = await apps.known(conn, name=query.app, environment=query.environment)
+        known = reached(request, await apps.known(conn, name=query.app, environment=query.environment))
         heard = await apps.heard(conn, known)
         current = await releases.current(conn, known)
         scaled = await releases.newest_fields(conn, known, ("scaled",))
@@ -108,7 +108,7 @@ async def list_dynos(request: Request, query: Annotated[DynoQuery, FromQuery()])
     """The dynos that have said something within the last two days, by app and name; one-off dynos that are complete only
     where `state` asks for them."""
     async with api_of(request).db.read() as conn:
-        known = await apps.known(conn, name=query.app, environment=query.environment)
+        known = reached(request, await apps.known(conn, name=query.app, environment=query.environment))
         found = await dynos.current(conn, known, state=query.state)
 
     def dyno_json(dyno: Dyno) -> DynoJson:

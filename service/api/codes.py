@@ -12,7 +12,7 @@ from service.store.pages import Page
 from service.wire.code import CodeJson, code_json
 from service.wire.page import PageJson, page_json
 
-router = guarded_router("codes", Scope.READ)
+router = guarded_router("codes", Scope.READ, of_apps=True)
 
 
 @router.get("/codes", response_model=PageJson[CodeJson], summary="What Heroku's codes mean")

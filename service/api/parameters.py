@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from parsers.event import Severity
+from parsers.filters import FilterError, Node, parse_filter
+from parsers.filters.grammar import MAX_LENGTH
 
 TEXT_LENGTH = 300
 LONG_TEXT_LENGTH = 10_000
@@ -76,6 +78,14 @@ def _time(text: object) -> datetime:
         return parse_time(str(text), now=datetime.now(UTC))
     except ValueError as error:
         raise refuse(_TIME) from error
+
+
+def _filter(text: object) -> Node:
+    try:
+        return parse_filter(str(text))
+    except FilterError as error:
+        said = {"expected": error.expected, "column": error.column, "detail": f"q: {error.message}"}
+        raise PydanticCustomError("filter", "expected {expected}", said) from error
 
 
 def _bucket(text: object) -> timedelta:
@@ -149,6 +159,17 @@ Kind = Annotated[
     ),
 ]
 Dyno = Annotated[Text | None, Field(description="Only what is about this dyno.", examples=["web.1"])]
+Filter = Annotated[
+    Any,  # a Node or None; the document is to say what is sent, not what becomes of it
+    BeforeValidator(_filter),
+    WithJsonSchema(
+        {"type": "string", "maxLength": MAX_LENGTH, "examples": ["code:H12 path:/api/* service_ms>5000 -dyno:web.2"]}
+    ),
+    Field(
+        description="Only what is in this filter (docs/filters.md): `code:H12 path:/api/* service_ms>5000 -dyno:web.2`, "
+        '`(code:H10 OR code:R10)`, `"words in the message"`. A wrong one is 400 with its column.'
+    ),
+]
 State = Annotated[Text | None, Field(description="Only in this state.", examples=["crashed"])]
 Since = Annotated[Time | None, Field(description="Only from this time on: RFC 3339, or a time ago.")]
 Until = Annotated[Time | None, Field(description="Only before this time: RFC 3339, or a time ago.")]

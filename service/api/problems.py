@@ -1,19 +1,18 @@
 """Every refusal as problem details: which exception becomes which status, and what it says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service.access import Scope
 from service.api.context import api_of
 from service.errors import Refused, StoreAway
-from service.wire.problem import MEDIA_TYPE, SCHEMA, problem_json
+from service.wire.problem import MEDIA_TYPE, problem_json
 
 GUARDED = "/v1/"
 
@@ -22,6 +21,8 @@ _DOCUMENTED: dict[int | str, str] = {
     401: "There is no token, or no valid one.",
     403: "The token's scope does not reach that far.",
     404: "There is no such thing, or none any more.",
+    429: "Too many requests; `Retry-After` says in how many seconds there is room for one.",
+    410: "It is too long ago.",
     409: "It has changed meanwhile, or does not allow that.",
     503: "Not now; the same request may succeed later.",
     "default": "Any other refusal; 503 while the database is away: the same request may succeed later.",
@@ -50,13 +51,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install_problems(app: FastAPI) -> None:
-    """From now on whatever is raised in `app` is answered with problem details, and the API's description says so."""
+    """From now on whatever is raised in `app` is answered with problem details."""
     app.add_exception_handler(Refused, _on_refused)
     app.add_exception_handler(StoreAway, _on_away)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_bug)
-    app.openapi = _described(app)  # type: ignore[method-assign]
 
 
 def problem_of(refused: Refused) -> Response:
@@ -68,6 +68,7 @@ def problem_of(refused: Refused) -> Response:
         column=refused.column,
         expected=refused.expected,
         extra=refused.extra,
+        headers=refused.headers,
     )
 
 
@@ -89,6 +90,9 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if found[0]["type"] == "extra_forbidden":
         return _problem(400, f"there is no {kind} {name[:80]!r} here; expected none of that name", parameter=name)
     expected = _expected(found[0])
+    if found[0]["type"] == "filter":
+        said = found[0]["ctx"]
+        return _problem(400, said["detail"], parameter=name, column=said["column"], expected=expected)
     value = f"is {str(found[0]['input'])[:80]!r}" if where == "query" else "is wrong"
     value = "is missing" if found[0]["type"] == "missing" else value
     return _problem(
@@ -128,20 +132,3 @@ def _problem(status: int, detail: str, *, headers: Mapping[str, str] | None = No
     if status == HTTPStatus.UNAUTHORIZED:
         all_headers["WWW-Authenticate"] = 'Bearer realm="drainwatch"'
     return JSONResponse(problem_json(status, detail, **said), status, headers=all_headers, media_type=MEDIA_TYPE)
-
-
-def _described(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    def openapi() -> dict[str, Any]:
-        if not app.openapi_schema:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-            )
-            schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = SCHEMA
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    return openapi

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from service.access import Scope
 from service.api import parameters
-from service.api.context import answer, api_of
+from service.api.context import answer, api_of, reached
 from service.api.guard import guarded_router
 from service.store import apps, promotions, releases
 from service.store.pages import read_cursor
@@ -18,7 +18,7 @@ from service.store.releases import Release
 from service.wire.instant import instant
 from service.wire.page import PageJson, page_json
 
-router = guarded_router("releases", Scope.READ)
+router = guarded_router("releases", Scope.READ, of_apps=True)
 
 
 class ReleaseJson(TypedDict):
@@ -75,7 +75,7 @@ async def list_releases(request: Request, query: Annotated[ReleaseQuery, FromQue
     """Releases, newest first: an app's first one in the list is what it runs."""
     after = read_cursor(query.cursor, of="releases") if query.cursor else None
     async with api_of(request).db.read() as conn:
-        known = await apps.known(conn, name=query.app, environment=query.environment)
+        known = reached(request, await apps.known(conn, name=query.app, environment=query.environment))
         page = await releases.latest(conn, known, since=query.since, until=query.until, after=after, limit=query.limit)
     return answer(page_json(page, release_json, of="releases"))
 
@@ -85,7 +85,7 @@ async def list_promotions(request: Request, query: Annotated[PromotionQuery, Fro
     """Promotions of flags and how far they are, by when they began, newest first."""
     after = read_cursor(query.cursor, of="promotions") if query.cursor else None
     async with api_of(request).db.read() as conn:
-        known = await apps.known(conn, name=query.app, environment=query.environment)
+        known = reached(request, await apps.known(conn, name=query.app, environment=query.environment))
         page = await promotions.latest(
             conn, known, state=query.state, since=query.since, until=query.until, after=after, limit=query.limit
         )

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from service import access
-from service.access import NAME, SCOPES, Scope
+from service.access import APPS, MOST_APPS, NAME, SCOPES, Scope
 from service.api import parameters
 from service.api.context import answer, api_of, numbered
 from service.api.guard import guarded_router
@@ -22,19 +22,23 @@ router = guarded_router("tokens", Scope.ADMIN)
 
 
 class TokenJson(TypedDict):
-    """A token without its text. `used_at` is exact to a minute; null: never."""
+    """A token without its text. `used_at` is exact to a minute; null: never. `apps` are globs; null: it reaches all."""
 
     id: int
     name: str
     scope: str
     created_at: str
     used_at: str | None
+    apps: list[str] | None
 
 
 class NewTokenJson(TokenJson):
     """A token and its text, which is shown only now."""
 
     token: str
+
+
+AppGlob = Annotated[parameters.Text, Field(json_schema_extra={"maxLength": 100, "pattern": APPS})]
 
 
 class NewToken(parameters.Body):
@@ -49,6 +53,15 @@ class NewToken(parameters.Body):
         ),
     ]
     scope: Annotated[parameters.Text, Field(description="What it allows.", json_schema_extra={"enum": list(SCOPES)})]
+    apps: Annotated[
+        list[AppGlob] | None,
+        Field(
+            description="Only of these apps, by name or glob: then it reads errors, events, lines, statistics, traffic, and "
+            "how apps, dynos, releases and promotions stand, of those alone. Not with `admin`.",
+            examples=[["raxx-*"]],
+            json_schema_extra={"minItems": 1, "maxItems": MOST_APPS},
+        ),
+    ] = None
 
 
 @router.get("/tokens", response_model=PageJson[TokenJson], summary="Tokens")
@@ -61,7 +74,7 @@ async def list_tokens(request: Request, _: parameters.NoQuery) -> JSONResponse:
 @router.post("/tokens", status_code=201, response_model=NewTokenJson, summary="Make a token")
 async def create_token(request: Request, _: parameters.NoQuery, body: NewToken) -> JSONResponse:
     """A new token. Its text is shown only now."""
-    made, text = await access.create(api_of(request).db, name=body.name, scope=body.scope)
+    made, text = await access.create(api_of(request).db, name=body.name, scope=body.scope, apps=body.apps)
     return answer({**token_json(made), "token": text}, 201)
 
 
@@ -80,4 +93,5 @@ def token_json(token: Token) -> TokenJson:
         "scope": token.scope,
         "created_at": instant(token.created_at),
         "used_at": instant(token.used_at) if token.used_at else None,
+        "apps": None if token.apps is None else list(token.apps),
     }

@@ -10,13 +10,13 @@ from starlette.responses import JSONResponse
 from parsers.traffic import MINUTE, Minute, total
 from service.access import Scope
 from service.api import parameters
-from service.api.context import answer, api_of
+from service.api.context import answer, api_of, reached
 from service.api.guard import guarded_router
 from service.errors import Refused
 from service.store import apps, traffic
 from service.wire.traffic import EPOCH, TrafficListJson, bucket_begin, bucket_begins, traffic_json
 
-router = guarded_router("traffic", Scope.READ)
+router = guarded_router("traffic", Scope.READ, of_apps=True)
 
 SINCE = timedelta(hours=6)
 # A chart has no more points; a week in buckets of five minutes has 2,016.
@@ -39,14 +39,14 @@ async def list_traffic(request: Request, query: Annotated[TrafficQuery, FromQuer
     minute that is not over yet as far as it has come. The last six hours, unless `since` and `until` say otherwise; a bucket
     that begins before `since` or ends after `until` is counted whole."""
     now = datetime.now(UTC)
-    until = min(query.until or now, now + MINUTE)  # no request counts later than now
+    until = max(min(query.until or now, now + MINUTE), EPOCH)  # no request counts later than now
     since = max(query.since or until - SINCE, EPOCH)
     if (until - since) / query.bucket > MOST_BUCKETS:
         expected = f"a bucket so wide that there are at most {MOST_BUCKETS} between since and until"
         raise Refused(400, f"bucket is too narrow; expected {expected}", parameter="bucket", expected=expected)
     shares: dict[datetime, list[Minute]] = {at: [] for at in bucket_begins(since, until, query.bucket)}
     async with api_of(request).db.read() as conn:
-        known = await apps.known(conn, name=query.app, environment=query.environment)
+        known = reached(request, await apps.known(conn, name=query.app, environment=query.environment))
         begin, end = min(shares, default=EPOCH), max(shares, default=EPOCH) + query.bucket
         found = await traffic.between(conn, list(known), since=begin, until=end) if shares else []
     for at, minute in found:

@@ -16,13 +16,16 @@ from service.cli import (
     codes,
     demo,
     drains,
+    errors,
     explain,
     incidents,
     parse,
     replay,
     rules,
+    search,
     serve,
     silences,
+    tail,
     tokens,
     webhooks,
 )
@@ -36,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (serve, incidents, explain, silences, apps, parse, codes, replay, backtest, demo):
+for commands in (serve, errors, tail, search, incidents, explain, silences, apps, parse, codes, replay, backtest, demo):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")

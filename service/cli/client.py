@@ -5,6 +5,7 @@ command does the same whether a service runs or not.
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,9 @@ import httpx
 from service.errors import DrainwatchError, Refused, SettingError
 
 _SECONDS = 30.0
+# A stream says something every 15 s.
+_SILENT_SECONDS = 45.0
+_AGAIN_SECONDS = 1.0
 
 
 class Client:
@@ -43,6 +47,37 @@ class Client:
         if answer.is_success:
             return answer.json() if answer.content else None
         raise _refused(answer)
+
+    async def follow(self, path: str, *, params: Mapping[str, object | None]) -> AsyncIterator[Any]:
+        """What a stream tells, for ever: None whenever it has begun, else the JSON of a message. Goes on by itself where a
+        connection ends, without a gap.
+
+        Raises Refused with what the API says, or DrainwatchError where nothing answers the first time.
+        """
+        given = {name: str(value) for name, value in params.items() if value is not None}
+        last_id, began = None, False
+        while True:
+            headers: dict[str, str] = {"Last-Event-ID": last_id} if last_id else {}
+            timeout = httpx.Timeout(_SECONDS, read=_SILENT_SECONDS)
+            try:
+                async with self._http.stream("GET", path, params=given, headers=headers, timeout=timeout) as answer:
+                    if not answer.is_success:
+                        await answer.aread()
+                        if answer.status_code < 500 or not began:
+                            raise _refused(answer)
+                    else:
+                        began = True
+                        yield None
+                        async for place, data in _messages(answer):
+                            if data is not None:
+                                yield json.loads(data)
+                            last_id = place or last_id
+            except httpx.HTTPError as error:
+                if not began:
+                    raise DrainwatchError(
+                        f"nothing answers at {self._http.base_url} ({_reason(error)}); is drainwatch running there?"
+                    ) from error
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 @asynccontextmanager
@@ -122,6 +157,19 @@ def _refused(answer: httpx.Response) -> Refused:
     except (ValueError, KeyError, TypeError):
         said, detail = {}, f"{answer.url.copy_with(query=None)} answers {answer.status_code}; expected drainwatch's API"
     return Refused(answer.status_code, str(detail), parameter=said.get("parameter"), column=said.get("column"))
+
+
+async def _messages(answer: httpx.Response) -> AsyncIterator[tuple[str | None, str | None]]:
+    """The messages of Server-Sent Events, each its `id` and its `data`; None where it has none."""
+    place = data = None
+    async for line in answer.aiter_lines():
+        if not line:
+            yield place, data
+            place = data = None
+        elif line.startswith("id: "):
+            place = line.removeprefix("id: ")
+        elif line.startswith("data: "):
+            data = line.removeprefix("data: ")
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -1,59 +1,16 @@
-"""errors, incidents, ack, resolve, note: what is going on, and taking it on."""
+"""incidents, ack, resolve, note: what is going on, and taking it on."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import App, Environment, Json, Limit, Since, Until
+from service.cli.options import App, Json, Limit, Since
 
 app = typer.Typer()
 
 IncidentId = Annotated[str, typer.Argument(metavar="ID", help="The incident's id, as `incidents` shows it.")]
 Version = Annotated[int | None, typer.Option(min=1, help="Act only if nobody else has since this version of it.")]
-
-
-@app.command()
-def errors(
-    app: App = None,
-    environment: Environment = None,
-    code: Annotated[str | None, typer.Option(help="Only with this code: H12, R14, L10, …")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only of this kind: router_error, dyno_error, …")] = None,
-    dyno: Annotated[str | None, typer.Option(help="Only about this dyno: web.1")] = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Limit = 20,
-    json: Json = False,
-) -> None:
-    """Show the recent errors, newest first."""
-    from service.cli import client, show
-
-    params = {
-        "app": app,
-        "environment": environment,
-        "code": code,
-        "kind": kind,
-        "dyno": dyno,
-        "since": since,
-        "until": until,
-        "limit": limit,
-    }
-    found = client.ask("GET", "/v1/errors", params=params)
-    if json:
-        show.as_json(found)
-        return
-    rows = [
-        (
-            show.time(one["ts"]),
-            show.severity(one["severity"]),
-            one["app"],
-            one["dyno"] or one["process"],
-            one["code"] or one["kind"],
-            show.gist(one),
-        )
-        for one in found["items"]
-    ]
-    show.table(("time", "severity", "app", "where", "what", "message"), rows, empty="no errors")
 
 
 @app.command()
@@ -168,6 +125,7 @@ def _show_one(incident: Mapping[str, Any], json: bool) -> None:
     out.print(Text(show.plain(incident["diagnosis"])))
     _section("do", [f"{n}. {remedy}" for n, remedy in enumerate(incident["remedies"], 1)])
     _section("verify", [incident["verify"]] if incident["verify"] else [])
+    _section("not heard meanwhile", [_gap(one) for one in incident["gaps"]])
     _section("evidence", [f"{show.time(one['ts'])}  {show.gist(one)}" for one in incident["evidence"]])
     _section("lines around the first", [_line(line) for line in incident["context"]])
     _section("traceback", incident["traceback"] or [])
@@ -193,6 +151,13 @@ def _release(release: Mapping[str, Any] | None) -> str | None:
     said = str(release["description"])
     by = f" by {release['actor']}" if release["actor"] and release["actor"] not in said else ""
     return f"{release['version']} {release['seconds_before']} s before: {said}{by}"
+
+
+def _gap(gap: Mapping[str, Any]) -> str:
+    from service.cli import show
+
+    lost = f", {show.count(gap['number'], 'line')} lost" if gap["number"] is not None else ""
+    return f"{show.time(gap['from'])} to {show.time(gap['to']) if gap['to'] else 'now'}: {gap['reason']}{lost}"
 
 
 def _line(line: Mapping[str, Any]) -> str:

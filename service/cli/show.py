@@ -120,6 +120,27 @@ def gist(event: Mapping[str, Any]) -> str:
     return " ".join(str(part) for part in parts if part not in (None, ""))
 
 
+def event(one: Mapping[str, Any]) -> Text:
+    """An event on one line, in the colour of its severity."""
+    style = SEVERITY_STYLE.get(one["severity"], "")
+    where = one["dyno"] or one["process"]
+    what = one["code"] or one["kind"]
+    head = f"{time(one['ts'])}  {plain(one['app'])}  {plain(where)}  "
+    return Text.assemble((head, "dim"), (f"{plain(what)}  ", style), (plain(gist(one)), style))
+
+
+def line(one: Mapping[str, Any]) -> Text:
+    """A line as it was sent, behind when and where from; in colour where its own words say how bad it is."""
+    said = _LEVEL.search(one["message"][:200])
+    style = _LEVEL_STYLE[said[1].lower()[:4]] if said else ""
+    head = f"{time(one['ts'])}  {plain(one['app'])}  {plain(one['source'])}[{plain(one['process'])}]: "
+    return Text.assemble((head, "dim"), (plain(one["message"]), style))
+
+
+_LEVEL = re.compile(r"(?i)(?<![\w-])(at=error|error|critical|fatal|warn(?:ing)?|debug)(?![\w-])")
+_LEVEL_STYLE = {"at=e": "red", "erro": "red", "crit": "bold red", "fata": "bold red", "warn": "yellow", "debu": "dim"}
+
+
 def _padded(cell: Text, width: int) -> Text:
     padded = cell.copy()
     padded.pad_right(width - cell.cell_len)

@@ -22,12 +22,15 @@ class ScopeName(StrEnum):
 def create_token(
     scope: Annotated[ScopeName, typer.Option(help="write holds read, admin holds both.")],
     name: Annotated[str, typer.Option(help="Who or what will use it.")] = "made on the command line",
+    app: Annotated[
+        list[str] | None, typer.Option(help="Only of this app, or of those that fit a glob; may be given again.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a token and print it."""
     from service.cli import client, show
 
-    made = client.ask("POST", "/v1/tokens", body={"name": name, "scope": scope.value})
+    made = client.ask("POST", "/v1/tokens", body={"name": name, "scope": scope.value, **({"apps": app} if app else {})})
     if json:
         show.as_json(made)
         return
@@ -45,11 +48,18 @@ def list_tokens(json: Json = False) -> None:
         show.as_json(found)
         return
     rows = [
-        (str(one["id"]), one["scope"], show.time(one["created_at"]), show.time(one["used_at"]), one["name"])
+        (
+            str(one["id"]),
+            one["scope"],
+            show.time(one["created_at"]),
+            show.time(one["used_at"]),
+            ", ".join(one["apps"] or ["all"]),
+            one["name"],
+        )
         for one in found["items"]
     ]
     empty = "no tokens yet: `drainwatch token create --scope read` makes one"
-    show.table(("id", "scope", "made", "last used", "name"), rows, empty=empty)
+    show.table(("id", "scope", "made", "last used", "apps", "name"), rows, empty=empty)
 
 
 @app.command("revoke")

@@ -118,6 +118,14 @@ async def holding(conn: AsyncConnection, app_id: int, received_at: datetime, id:
     return next((chunk for chunk in map(_chunk, rows) if any(chunk.pieces(own, own))), None)
 
 
+async def holding_each(conn: AsyncConnection, places: Sequence[tuple[int, datetime, UUID]]) -> list[Chunk | None]:
+    """The same of several commits: of each by its app, its time of receipt and its chunk's id."""
+    apps, times, ids = zip(*places, strict=True)
+    rows = await conn.execute(text(_EACH), {"apps": list(apps), "times": list(times), "ids": list(ids)})
+    found = {(row.app_id, row.received_at, row.id): _chunk(row) for row in rows}
+    return [found.get(place) or await holding(conn, *place) for place in places]
+
+
 async def _rows(conn: AsyncConnection, found: str, wanted: Filter, at: Key | None, limit: int) -> Sequence[Any]:
     """The rows that the statement `found` gives, and those that straddle the place; all in one statement, that sees the chunks
     at one moment."""
@@ -173,6 +181,11 @@ _FOUND = f"""
 _OWN = f"""
     (select {_COLUMNS}, false as straddles from chunks
     where app_id = any(:apps) and not merged and received_at = :at and id = :id limit :limit)
+"""  # noqa: S608 - of fixed pieces
+
+_EACH = f"""
+    select {_COLUMNS} from unnest(cast(:apps as int[]), cast(:times as timestamptz[]), cast(:ids as uuid[])) as asked (a, t, i)
+    join chunks on app_id = asked.a and received_at = asked.t and id = asked.i and not merged
 """  # noqa: S608 - of fixed pieces
 
 # Of each app the last merged chunk that begins at or before a place, if it ends there or behind it.

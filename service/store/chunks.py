@@ -2,33 +2,35 @@
 
 A line has no row of its own, only a place: the chunk it came in, and its number there; it keeps that when the chunk is
 merged with others. So a list of lines is a walk over chunks (`chunk_walk.py`), each unpacked and read only if its times
-and processes say that it can hold what is wanted, and of a merged one only the parts that stand where the list goes on.
+and processes say that it can hold what is wanted, and of a merged one only the parts that stand where the list goes on
+(`chunk_scan.py`).
 """
 
 import asyncio
-import heapq
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import UUID
 
-import zstandard
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parsers.frame import read_lines
-from parsers.line import Line
+from parsers.filters import Node
+from parsers.filters.tree import Everything
 from service.store import apps, chunk_walk
 from service.store.apps import App
-from service.store.chunk_walk import Chunk, Filter
+from service.store.arrivals import Arrival
+from service.store.chunk_scan import KeptLine, Place, Sieve, Span, scan, sieve
+from service.store.chunk_walk import Filter, Stretch
+from service.store.filter_sql import narrowed, one_of
 from service.store.pages import Key, Page
-from service.store.parts import Part, PartKey
+
+__all__ = ["Budget", "KeptLine", "Place", "Wanted", "around", "latest", "of_arrivals"]
 
 # Chunks fetched at once: few for a page of one busy app, more where each holds a line or two, or nothing that is wanted.
-_FIRST_FETCH, _LARGEST_FETCH = 8, 128
-# A page ends here even if it is not full, and says where to go on: at 200 MB/s a core, a third of a second. A chunk that
-# is fetched in vain costs about as much as 4 KiB of lines.
-_SCAN_BYTES = 64 << 20
+_FIRST_FETCH, _LARGEST_FETCH, _FETCH_BYTES = 8, 128, 64 << 20
+# A chunk that is fetched in vain costs about as much as 4 KiB of lines.
 _CHUNK_COST = 4 << 10
 # A line from the future is looked for where it arrived: in chunks received up to a day before `since`.
 _CLOCKS_ERR_BY = timedelta(days=1)
@@ -37,80 +39,106 @@ _AROUND = timedelta(hours=1)
 
 # Older than anything that was received.
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
-# Decompressing and reading more than this at once would keep other requests waiting, so it is done in a thread.
-_LARGE = 64 << 10
-# The parts of several apps' merged chunks come by turns; a merged chunk is half a MiB.
-_UNPACKED_AT_ONCE = 16
 # No chunk has as many lines.
 _ALL = 2**31
-
-_DYNO = re.compile(r"(?!postgres\.)[A-Za-z0-9_-]+\.[0-9]+")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a line is kept: its chunk, and its number there from 0. Places of one app sort by arrival."""
-
-    received_at: datetime
-    chunk_id: UUID
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptLine:
-    """A line as it is kept. `ts` is its own time, or that of receipt where its own cannot be read; `dyno` whom it is about,
-    if anyone: its process, or the one that a router line names."""
-
-    place: Place
-    app: str
-    environment: str
-    ts: datetime
-    source: str
-    process: str
-    dyno: str | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which lines: those that are alike in each value that is given; `since` inclusive and `until` exclusive, by the lines'
-    own time."""
+    """Which lines: those that are alike in each value that is given, and in the filter `q`; `since` inclusive and `until`
+    exclusive, by the lines' own time."""
 
     app: str | None = None
     environment: str | None = None
     dyno: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    q: Node = field(default_factory=Everything)
 
 
-async def latest(conn: AsyncConnection, wanted: Wanted, *, after: Key | None, limit: int) -> Page[KeptLine]:
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent on one page: bytes of lines that are looked through, and seconds."""
+
+    # 200 MB/s a core where each line is read, 900 where the filter says what must occur: the seconds are what ends a page.
+    scan_bytes: int = 1 << 30
+    seconds: float = 1.0
+
+
+async def latest(
+    conn: AsyncConnection, wanted: Wanted, *, after: Key | None, limit: int, budget: Budget | None = None
+) -> Page[KeptLine]:
     """The newest `limit` lines that are wanted, newest first by arrival; those that follow the key `after` where one is given.
 
-    A page may hold fewer, even none, and still name a next one: it ends after 64 MiB of lines.
+    A page may hold fewer, even none, and still name a next one: it ends when the budget is spent.
     """
+    budget = budget or Budget()
+    deadline, left = monotonic() + budget.seconds, budget.scan_bytes
     known = await apps.known(conn, name=wanted.app, environment=wanted.environment)
+    known = {app_id: known[app_id] for app_id in narrowed(wanted.q, known).app_ids}
+    if not known:
+        return Page((), None)
+    lines, which = sieve(wanted.q, lambda line: _is_wanted(line, wanted)), _filter(list(known), wanted)
     found: list[KeptLine] = []
-    fetch, left = _FIRST_FETCH, _SCAN_BYTES
-    while known:
-        stretch = await chunk_walk.older(conn, _filter(list(known), wanted), than=after, limit=fetch)
-        span = _Span(
+    fetch = _FIRST_FETCH
+    stretch = await chunk_walk.older(conn, which, than=after, limit=fetch)
+    while True:
+        fetch = _next_fetch(fetch, stretch)
+        span = Span(
             since=Place(stretch.edge.at, stretch.edge.id, 0) if stretch.edge else None,
             until=Place(after.at, after.id, after.number) if after else None,
         )
-        most = limit + 1 - len(found)
-        found += await _read(
-            stretch.chunks, known, span, lambda line: _is_wanted(line, wanted), most, newest_first=True
-        )
+        async with _ahead(conn, which, stretch, fetch if lines.requirements else 0) as coming:
+            most = limit + 1 - len(found)
+            scanned = await scan(stretch.chunks, known, span, lines, most, newest_first=True, until=deadline)
+        found += scanned.lines
         if len(found) > limit:
             return Page(tuple(found[:limit]), _key(found[limit - 1].place))
+        if scanned.ended is not None:
+            at, chunk_id = scanned.ended
+            return Page(tuple(found), Key(at, chunk_id, _ALL))
         if stretch.edge is None:
-            break
+            return Page(tuple(found), None)
         after = stretch.edge
         left -= sum(chunk.size + _CHUNK_COST for chunk in stretch.chunks)
-        if left <= 0:
+        if left <= 0 or monotonic() > deadline:
             return Page(tuple(found), after)
-        fetch = min(2 * fetch, _LARGEST_FETCH)
-    return Page(tuple(found), None)
+        stretch = await coming if coming else await chunk_walk.older(conn, which, than=after, limit=fetch)
+
+
+def _next_fetch(fetch: int, stretch: Stretch) -> int:
+    """How many chunks the next stretch has at most: twice as many, unless they are so large that it would fill the memory."""
+    size = sum(chunk.size for chunk in stretch.chunks) // max(1, len(stretch.chunks))
+    return min(2 * fetch, _LARGEST_FETCH, max(_FIRST_FETCH, _FETCH_BYTES // max(1, size)))
+
+
+@asynccontextmanager
+async def _ahead(
+    conn: AsyncConnection, which: Filter, stretch: Stretch, fetch: int
+) -> AsyncIterator["asyncio.Task[Stretch] | None"]:
+    """The stretch behind `stretch`, on its way while that one is looked through; None where it ends, or `fetch` is 0."""
+    if stretch.edge is None or not fetch:
+        yield None
+        return
+    coming = asyncio.create_task(chunk_walk.older(conn, which, than=stretch.edge, limit=fetch))
+    try:
+        yield coming
+    finally:
+        await asyncio.wait([coming])  # the connection is in use until then
+
+
+async def of_arrivals(
+    conn: AsyncConnection, found: Sequence[Arrival], known: Mapping[int, App]
+) -> dict[UUID, list[KeptLine]]:
+    """The lines of what arrived, by the chunk they came in, in their order; none of what is kept no longer."""
+    chunks = await chunk_walk.holding_each(conn, [(one.app_id, one.received_at, one.chunk_id) for one in found])
+    of_chunk: dict[UUID, list[KeptLine]] = {}
+    for one, chunk in zip(found, chunks, strict=True):
+        if chunk is not None and one.app_id in known:
+            span = Span(Place(one.received_at, one.chunk_id, 0), Place(one.received_at, one.chunk_id, _ALL))
+            scanned = await scan([chunk], known, span, Sieve(lambda _: True), _ALL, newest_first=False)
+            of_chunk[one.chunk_id] = scanned.lines
+    return of_chunk
 
 
 async def around(
@@ -130,28 +158,10 @@ async def around(
     if app is None or chunk is None:
         return []
     at, behind = Place(received_at, chunk_id, place), Place(received_at, chunk_id, place + 1)
-    own = await _read([chunk], {app.id: app}, _Span(at, behind), lambda _: True, 1, newest_first=False)
+    scanned = await scan([chunk], {app.id: app}, Span(at, behind), Sieve(lambda _: True), 1, newest_first=False)
     earlier = await _near(conn, app, at, process, before, newest_first=True)
     later = await _near(conn, app, behind, process, after, newest_first=False)
-    return earlier[::-1] + own + later
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Lines from the place `since` on (None: from the first), before the place `until` (None: to the last)."""
-
-    since: Place | None
-    until: Place | None
-
-    @property
-    def parts(self) -> tuple[PartKey | None, PartKey | None]:
-        """The first and the last part in which there may be some of them."""
-        first = (self.since.received_at, self.since.chunk_id) if self.since else None
-        return first, (self.until.received_at, self.until.chunk_id) if self.until else None
-
-    def holds(self, line: KeptLine) -> bool:
-        """Whether `line` is one of them."""
-        return (self.since is None or line.place >= self.since) and (self.until is None or line.place < self.until)
+    return earlier[::-1] + scanned.lines + later
 
 
 async def _near(
@@ -168,15 +178,16 @@ async def _near(
         stretch = await walk(conn, near, than=key, limit=fetch)
         number = 0 if newest_first else _ALL
         edge = Place(stretch.edge.at, stretch.edge.id, number) if stretch.edge else None
-        span = _Span(edge, at) if newest_first else _Span(at, edge)
-        found += await _read(
+        span = Span(edge, at) if newest_first else Span(at, edge)
+        scanned = await scan(
             stretch.chunks,
             {app.id: app},
             span,
-            lambda line: line.process == process and first <= line.place.received_at <= last,
+            Sieve(lambda line: line.process == process and first <= line.place.received_at <= last),
             limit - len(found),
             newest_first=newest_first,
         )
+        found += scanned.lines
         key, at = stretch.edge, edge or at
         fetch = min(2 * fetch, _LARGEST_FETCH)
     return found
@@ -185,78 +196,20 @@ async def _near(
 def _filter(app_ids: Sequence[int], wanted: Wanted) -> Filter:
     return Filter(
         app_ids,
-        processes=None if wanted.dyno is None else [wanted.dyno, "router"],
+        processes=_processes(wanted),
         received_since=None if wanted.since is None else max(wanted.since, _BEGINNING) - _CLOCKS_ERR_BY,
         since=wanted.since,
         until=wanted.until,
     )
 
 
-async def _read(
-    found: Sequence[Chunk],
-    known: Mapping[int, App],
-    span: _Span,
-    keep: Callable[[KeptLine], bool],
-    most: int,
-    *,
-    newest_first: bool,
-) -> list[KeptLine]:
-    """The first `most` lines of the chunks that `span` holds and `keep` keeps, in one order or the other."""
-    asked = (found, known, span, keep, most, newest_first)
-    return await asyncio.to_thread(_lines, *asked) if sum(chunk.size for chunk in found) > _LARGE else _lines(*asked)
-
-
-def _lines(
-    found: Sequence[Chunk],
-    known: Mapping[int, App],
-    span: _Span,
-    keep: Callable[[KeptLine], bool],
-    most: int,
-    newest_first: bool,
-) -> list[KeptLine]:
-    first, last = span.parts
-    each = [chunk.pieces(first, last, newest_first=newest_first) for chunk in found]
-    bodies: dict[UUID, bytes] = {}
-    lines: list[KeptLine] = []
-    for piece in heapq.merge(*each, key=lambda piece: piece.part.key, reverse=newest_first):
-        part, chunk = piece.part, piece.chunk
-        body = bodies.get(chunk.id)
-        if body is None:
-            body = zstandard.ZstdDecompressor().decompress(chunk.body, max_output_size=chunk.size)
-            if len(bodies) == _UNPACKED_AT_ONCE:
-                bodies.clear()
-            bodies[chunk.id] = body
-        of_part = _lines_of(part, body[piece.begin : piece.begin + part.size], known[chunk.app_id])
-        for line in reversed(of_part) if newest_first else of_part:
-            if span.holds(line) and keep(line):
-                lines.append(line)
-                if len(lines) == most:
-                    return lines
-    return lines
-
-
-def _lines_of(part: Part, body: bytes, app: App) -> list[KeptLine]:
-    return [
-        KeptLine(
-            place=Place(part.received_at, part.id, number),
-            app=app.name,
-            environment=app.environment,
-            ts=line.ts,
-            source=line.source,
-            process=line.process,
-            dyno=dyno_of(line),
-            text=line.text,
-        )
-        for number, line in enumerate(read_lines(body, part.received_at))
-    ]
-
-
-def dyno_of(line: Line) -> str | None:
-    """The dyno that a line is about: the one that wrote it, or that a router line names; None where it is about none."""
-    if line.process == "router":
-        # The last one: a client may have written another into the path before it.
-        return line.text.rpartition(" dyno=")[2].partition(" ")[0] or None if " dyno=" in line.text else None
-    return line.process if _DYNO.fullmatch(line.process) else None
+def _processes(wanted: Wanted) -> list[str] | None:
+    """Who writes lines that may be wanted: the dyno, or the router about it. None: anyone."""
+    dynos = one_of(wanted.q, "dyno") if wanted.dyno is None else (wanted.dyno,)
+    if dynos is not None:
+        return [*dynos, "router"]
+    processes = one_of(wanted.q, "process")
+    return None if processes is None else list(processes)
 
 
 def _is_wanted(line: KeptLine, wanted: Wanted) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event
+from service.store import arrivals
 from service.store.evidence import read_event
 from service.store.ids import new_id
 from service.store.tables import chunks, events
@@ -52,11 +53,12 @@ async def kept(
 
 async def add(conn: AsyncConnection, app_id: int, key: ChunkKey, event: Event) -> Event:
     """Keeps an event of the chunk that was none before; gives it with its id."""
-    event = replace(event, id=new_id(key.received_at), received_at=key.received_at)
+    event_id = new_id(key.received_at)
+    event = replace(event, id=event_id, received_at=key.received_at)
     row = {
         "app_id": app_id,
         "received_at": key.received_at,
-        "id": event.id,
+        "id": event_id,
         "ts": event.ts,
         "kind": event.kind,
         "code": event.code,
@@ -71,6 +73,7 @@ async def add(conn: AsyncConnection, app_id: int, key: ChunkKey, event: Event) -
         "place": event.place,
     }
     await conn.execute(insert(events), row)
+    await arrivals.announce(conn, app_id, [(event_id, key.received_at)])
     return event
 
 

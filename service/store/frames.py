@@ -66,6 +66,7 @@ PENDING_COLUMNS: Columns = {
     "unfinished": boolean,
 }
 QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
+_CHUNK_OF_EVENT = list(EVENT_COLUMNS).index("chunk_id")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,8 +98,9 @@ async def keep_new(
         done = await conn.execute(f"begin; {_claiming(keys, days, received_at, came_at)}")
         is_new = int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
         if is_new:
-            await write(conn, rows)
-        await conn.execute(f"notify {PENDING}; commit" if is_new else "rollback")
+            await _copy(conn, rows)
+        # One round trip for the last three.
+        await conn.execute(f"{_arriving(rows)} notify {PENDING}; commit" if is_new else "rollback")
     except Exception as error:
         # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
         if not isinstance(error, TimeoutError):
@@ -122,6 +124,12 @@ async def claim(
 
 async def write(conn: Connection, rows: Rows) -> None:
     """Adds all of `rows`."""
+    await _copy(conn, rows)
+    if rows.chunks:
+        await conn.execute(_arriving(rows))
+
+
+async def _copy(conn: Connection, rows: Rows) -> None:
     tables = (
         ("chunks", CHUNK_COLUMNS, rows.chunks),
         ("events", EVENT_COLUMNS, rows.events),
@@ -131,6 +139,16 @@ async def write(conn: Connection, rows: Rows) -> None:
     for table, columns, records in tables:
         if records:
             await copy_in(conn, table, columns, records)
+
+
+def _arriving(rows: Rows) -> str:
+    """The statement that says to streams which chunks come with this transaction; none where there are none."""
+    events = Counter(row[_CHUNK_OF_EVENT] for row in rows.events)
+    values = ",".join(
+        f"({app_id},'{chunk_id.hex}'::uuid,timestamptz '{received_at.isoformat()}',{events[chunk_id]})"
+        for app_id, received_at, chunk_id, *_ in rows.chunks
+    )
+    return f"insert into arrivals (app_id, chunk_id, received_at, events) values {values};" if values else ""  # noqa: S608
 
 
 def _days(received_at: datetime) -> list[datetime]:

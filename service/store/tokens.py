@@ -1,5 +1,6 @@
 """API tokens, as hashes; a revoked one keeps its row, since it tells who could once do what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,23 +13,27 @@ from service.store.tables import tokens
 # A token's last use is written down once a minute, not with each of its requests.
 USE_NOTED_EACH = timedelta(minutes=1)
 
-_COLUMNS = (tokens.c.id, tokens.c.name, tokens.c.scope, tokens.c.created_at, tokens.c.used_at)
+_COLUMNS = (tokens.c.id, tokens.c.name, tokens.c.scope, tokens.c.created_at, tokens.c.used_at, tokens.c.apps)
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as people see it. `used_at` is exact to a minute; None: never used."""
+    """A token as people see it. `used_at` is exact to a minute; None: never used. `apps` are globs; None: it reaches all."""
 
     id: int
     name: str
     scope: str
     created_at: datetime
     used_at: datetime | None
+    apps: tuple[str, ...] | None
 
 
-async def create(conn: AsyncConnection, *, name: str, scope: str, token_hash: bytes) -> Token:
+async def create(
+    conn: AsyncConnection, *, name: str, scope: str, apps: Sequence[str] | None, token_hash: bytes
+) -> Token:
     """A new token."""
-    values = {"name": name, "scope": scope, "token_hash": token_hash}
+    bound = None if apps is None else list(apps)
+    values = {"name": name, "scope": scope, "apps": bound, "token_hash": token_hash}
     return _token((await conn.execute(insert(tokens).values(values).returning(*_COLUMNS))).one())
 
 
@@ -60,4 +65,5 @@ async def revoke(conn: AsyncConnection, token_id: int) -> bool:
 
 
 def _token(row: Any) -> Token:
-    return Token(row.id, row.name, row.scope, row.created_at, row.used_at)
+    apps = None if row.apps is None else tuple(row.apps)
+    return Token(row.id, row.name, row.scope, row.created_at, row.used_at, apps)

@@ -221,9 +221,9 @@ def test_the_file_may_stand_elsewhere(tmp_path: Path) -> None:
 
 KNOWN_VARIABLES = (
     "DATABASE_URL, DRAINWATCH_ACK_LAPSE, DRAINWATCH_ADMIN_TOKEN, DRAINWATCH_ADMISSION, DRAINWATCH_CONFIG, "
-    "DRAINWATCH_DRAIN_SECRET, "
+    "DRAINWATCH_CORS_ORIGINS, DRAINWATCH_DRAIN_SECRET, "
     "DRAINWATCH_HEARTBEAT_URL, DRAINWATCH_HOME, DRAINWATCH_HOST, DRAINWATCH_LOG_LEVEL, DRAINWATCH_MAX_BODY, "
-    "DRAINWATCH_PUBLIC_URL, DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, "
+    "DRAINWATCH_PUBLIC_URL, DRAINWATCH_RATE_LIMIT, DRAINWATCH_REDACT, DRAINWATCH_REDACT_QUERY, DRAINWATCH_RETENTION_EVENTS, "
     "DRAINWATCH_RETENTION_LINES, DRAINWATCH_SPOOL, DRAINWATCH_SPOOL_MAX, DRAINWATCH_TOKEN, DRAINWATCH_URL, PORT"
 )
 A_SIZE = 'bytes or a unit, as in "10 MiB"'
@@ -369,3 +369,19 @@ def test_settings_depend_on_their_argument_and_not_on_the_process(monkeypatch: p
     monkeypatch.setenv("PORT", "1")
     monkeypatch.setenv("DRAINWATCH_HOST", "::")
     assert read_settings({}) == before
+
+
+def test_who_may_ask_how_often_and_from_which_pages() -> None:
+    assert (read_settings({}).asking.rate_limit, read_settings({}).asking.cors_origins) == (None, ())
+    asking = settings_of(
+        'cors_origins = "https://a.example.com, http://b.example.com:8080"', DRAINWATCH_RATE_LIMIT="600"
+    ).asking
+    assert asking.rate_limit == 600
+    assert asking.cors_origins == ("https://a.example.com", "http://b.example.com:8080")
+    for name, value in (
+        ("RATE_LIMIT", "0"),
+        ("RATE_LIMIT", "x"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a/b"),
+    ):
+        assert error_of({f"DRAINWATCH_{name}": value}).startswith(f"DRAINWATCH_{name} is ")

@@ -59,6 +59,10 @@ async def test_every_filter_narrows_the_list(ask: Asking) -> None:
         ({"since": "99999d"}, ["H13", "H12"]),
         ({"until": "99999d"}, []),
         ({"limit": "1"}, ["H13"]),
+        ({"q": "code:H12 -dyno:web.2"}, ["H12"]),
+        ({"q": "severity>=error status:503"}, ["H13", "H12"]),
+        ({"q": "", "app": "blog"}, ["H13"]),
+        ({"q": 'path:"\'; drop table events; --"'}, []),
         ({"app": "'; drop table events; --"}, []),
     ):
         found = (await ask.get("/v1/errors", **filters))["items"]

@@ -40,7 +40,7 @@ async def test_every_operation_is_described_with_its_parameters_and_its_refusals
             assert way["security"] == [{"HTTPBearer": []}], path
             assert {"400", "401", "403"} <= set(way["responses"]), path
             refusal = way["responses"]["400"]["content"]
-            assert refusal == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            assert refusal["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
         if "{id}" in path:
             assert "404" in way["responses"], path
     for name, schema in described["components"]["schemas"].items():

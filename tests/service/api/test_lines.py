@@ -35,3 +35,10 @@ async def test_lines_are_filtered_and_paged(ask: Asking) -> None:
     assert [line["message"] for line in first["items"] + second["items"]] == ["4", "3", "2", "1"]
     assert second["next_cursor"] is None
     assert len({line["id"] for line in first["items"] + second["items"]}) == 4
+
+
+async def test_a_filter_asks_of_lines_what_it_asks_of_events(ask: Asking) -> None:
+    await keep(ask.db, "shop", message("app", "web.1", "Payment declined"), router_line(status="404", service="7ms"))
+
+    for q, expected in (("DECLINED", 1), ("status:404 service_ms<8", 1), ("-declined -status:404", 0), ("", 2)):
+        assert len((await ask.get("/v1/lines", q=q))["items"]) == expected, q

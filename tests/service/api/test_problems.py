@@ -74,11 +74,23 @@ async def test_a_wrong_parameter_is_400_and_named_with_what_was_expected(ask: As
         ("/v1/lines", "app=" + "x" * 301, "app", "1 to 300"),
         ("/v1/incidents", "status=closed", "status", "open"),
         ("/v1/incidents", "severity=ERROR", "severity", "debug, info, warning"),
+        ("/v1/errors", "q=" + "a" * 8193, "q", "at most 8192 characters"),
+        ("/v1/lines", "q=" + "(" * 40 + "a" + ")" * 40, "q", "at most 32 parentheses"),
+        ("/v1/events", "q=%00", "q", "text that can be stored"),
         ("/v1/quarantine", "since=%ff", "since", "RFC 3339"),
     ):
         said = problem(await ask("GET", f"{path}?{params}"), 400)
         assert said["parameter"] == parameter, params
         assert expected in said["expected"], params
+
+
+async def test_a_wrong_filter_is_400_with_its_column_and_what_was_expected(ask: Asking) -> None:
+    for path in ("/v1/errors", "/v1/events", "/v1/lines"):
+        said = problem(await ask("GET", path, params={"q": "code:H12 severity>awful"}), 400)
+
+        assert (said["parameter"], said["column"]) == ("q", 19)
+        assert said["expected"] == "a severity: debug, info, warning, error, critical"
+        assert "wrong at column 19: expected a severity" in said["detail"]
 
 
 async def test_an_unknown_parameter_is_400_and_named_also_where_there_are_none(ask: Asking) -> None:

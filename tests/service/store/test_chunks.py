@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import text
 
 from keeping import keep
+from parsers.filters import parse_filter
 from parsers.line import Line
+from parsers.line_event import dyno_of
 from service.store import chunks
-from service.store.chunks import KeptLine, Wanted, dyno_of
+from service.store.chunks import Budget, KeptLine, Wanted
 from service.store.database import Database
 from service.store.pages import Key
-from vocabulary import at, message, router_line, router_text, seconds_after
+from vocabulary import NOON, at, crash, message, router_line, router_text, seconds_after
 
 
 def said(words: str, ts: str = "12:00", *, process: str = "web.1") -> bytes:
@@ -20,13 +22,13 @@ def said(words: str, ts: str = "12:00", *, process: str = "web.1") -> bytes:
     return message("app", process, words, ts)
 
 
-async def all_pages(db: Database, *, limit: int = 1000, **wanted: Any) -> list[KeptLine]:
+async def all_pages(db: Database, *, limit: int = 1000, budget: Budget | None = None, **wanted: Any) -> list[KeptLine]:
     """Every page of the list, one after the other."""
     found: list[KeptLine] = []
     after: Key | None = None
     while True:
         async with db.read() as conn:
-            page = await chunks.latest(conn, Wanted(**wanted), after=after, limit=limit)
+            page = await chunks.latest(conn, Wanted(**wanted), after=after, limit=limit, budget=budget)
         found += page.items
         if page.next is None:
             return found
@@ -81,19 +83,68 @@ async def test_a_filter_leaves_what_is_alike(db: Database) -> None:
         assert texts(await all_pages(db, **wanted)) == expected, wanted
 
 
-async def test_a_page_ends_after_so_much_was_looked_through_and_the_next_goes_on(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chunks, "_SCAN_BYTES", 1)
+async def test_a_page_ends_after_so_much_was_looked_through_and_the_next_goes_on(db: Database) -> None:
+    budget = Budget(scan_bytes=1)
     await keep(db, "shop", said("wanted", process="web.7"), router_line())
     for _ in range(20):
         await keep(db, "shop", router_line())
 
     async with db.read() as conn:
-        first = await chunks.latest(conn, Wanted(dyno="web.7"), after=None, limit=10)
+        first = await chunks.latest(conn, Wanted(dyno="web.7"), after=None, limit=10, budget=budget)
     assert first.items == ()
     assert first.next is not None
-    assert texts(await all_pages(db, dyno="web.7")) == ["wanted"]
+    assert texts(await all_pages(db, dyno="web.7", budget=budget)) == ["wanted"]
+
+
+async def test_a_page_ends_when_its_time_is_over_and_the_next_goes_on(db: Database) -> None:
+    names = [f"{number:02}" for number in range(20)]
+    for name in names:
+        await keep(db, "shop", said(name), router_line())
+
+    async with db.read() as conn:
+        first = await chunks.latest(conn, Wanted(), after=None, limit=1000, budget=Budget(seconds=0))
+    assert len(first.items) == 2
+    for q in ("", "dyno:web.1", "-needle", "0 OR 1", "host:example-app.herokuapp.com OR dyno:web.1"):
+        found = await all_pages(db, budget=Budget(seconds=0), q=parse_filter(q), app="shop")
+        assert [text for text in texts(found) if len(text) == 2] == names[::-1], q
+
+
+async def test_a_filter_over_lines_is_its_predicate_over_lines_that_are_read(db: Database) -> None:
+    lines = (
+        said("Order 4711 shipped", "12:00"),
+        said('payment declined amount=12.50 card="visa"', "12:01", process="worker.1"),
+        said('{"event": "shop.paid", "level": "error", "request_id": "9f86d081-aa11", "ok": true}', "12:02"),
+        router_line("12:03", path="/api/orders", service="30001ms", code="H12", dyno="web.2"),
+        router_line("12:04", path="/api/status", service="3ms", dyno="web.2"),
+        crash("web.1", "12:05"),
+    )
+    await keep(db, "shop", *lines)
+    await keep(db, "blog", said("ORDER 4712", "12:06"), environment="staging")
+
+    for q, expected in (
+        ("order", [6, 3, 0]),
+        ('"order 47"', [6, 0]),
+        ("order -app:blog", [3, 0]),
+        ("app:b*", [6]),
+        ("environment:production orders", [3]),
+        ("amount>12 card:visa", [1]),
+        ("process_type:worker", [1]),
+        ("severity>=error", [5, 3, 2]),
+        ("request_id:9f86d081-aa11", [2]),
+        ("ok:true OR to:crashed", [5, 2]),
+        ("code:H12", [3]),
+        ("kind:line dyno:web.2", [4]),
+        ("service_ms<10", [4]),
+        ("path:/api/*", [4, 3]),
+        ('ts>="2026-05-11T12:05:00Z"', [6, 5]),
+        ("-order -kind:dyno_state", [4, 2, 1]),
+        ("4?11*ship", [0]),
+        ("9f86D081-AA11 OR 4711", [2, 0]),
+        ("9f86D081-aa11", [2]),
+        ("nothing", []),
+    ):
+        found = await all_pages(db, q=parse_filter(q))
+        assert [(line.ts - NOON).seconds // 60 for line in found] == expected, q
 
 
 async def test_lines_around_one_are_of_the_same_dyno_and_in_the_order_of_arrival_across_chunks(db: Database) -> None:

@@ -1,11 +1,15 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
 from keeping import keep
-from service.store import events, partitions
+from parsers.filters import parse_filter
+from service.store import event_walk, events, partitions
 from service.store.database import Database
+from service.store.event_walk import walk_of
 from service.store.events import KeptEvent, Wanted
 from service.store.pages import Key
 from vocabulary import NOON, at, boot_timeout, memory_quota, router_line, seconds_after, up
@@ -111,7 +115,7 @@ async def test_the_latest_errors_are_a_walk_along_the_indexes_of_all_partitions(
     async with db.begin() as conn:
         await partitions.ensure(conn, datetime.now(UTC) + timedelta(days=7))
         await conn.execute(text("analyze events"))
-        query = events._walk_apps([1], Wanted(errors_only=True), None, 101)
+        query = (await walk_of(conn, Wanted(app="shop", errors_only=True))).rows(None, 101)
         statement = query.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
         plan = await conn.exec_driver_sql(f"explain {statement}")
 
@@ -119,3 +123,95 @@ async def test_the_latest_errors_are_a_walk_along_the_indexes_of_all_partitions(
     assert "Merge Append" in shown
     assert "Index Scan Backward" in shown
     assert "Sort  " not in shown
+
+
+async def test_what_one_code_is_asked_for_is_a_walk_along_its_index(db: Database) -> None:
+    await keep(db, "shop", *(router_line(seconds_after(NOON, n), code=f"H{n % 3 + 10}") for n in range(900)))
+    await keep(db, "blog", *(router_line(seconds_after(NOON, n), code="H99") for n in range(900)))
+    async with db.begin() as conn:
+        await conn.execute(text("analyze events"))
+        for wanted in (
+            Wanted(app="shop", code="H12", errors_only=True),
+            Wanted(q=parse_filter("code:H12 -dyno:web.7")),
+            Wanted(q=parse_filter("(code:H12 OR code:H13) app:s*")),
+        ):
+            query = (await walk_of(conn, wanted)).rows(None, 101)
+            statement = query.compile(dialect=conn.dialect, compile_kwargs={"literal_binds": True})
+            shown = "\n".join(row[0] for row in await conn.exec_driver_sql(f"explain {statement}"))
+            print(shown)
+            assert "_code" in shown
+            assert "Seq Scan" not in shown
+
+
+async def test_a_filter_leaves_what_is_in_it_on_pages_of_any_size(db: Database) -> None:
+    for n in range(12):
+        line = router_line(f"12:{n:02}", code=f"H{10 + n % 3}", service=f"{n}ms", dyno=f"web.{n % 2}")
+        await keep(db, ("shop", "blog")[n % 2], line, up("web.1", f"12:{n:02}"))
+
+    for q, wanted, expected in (
+        ("service_ms>=7 kind:router_error", {}, [11, 10, 9, 8, 7]),
+        ("service_ms>=7 app:sh*", {}, [10, 8]),
+        ("code:H10", {}, [9, 6, 3, 0]),
+        ("code:H10", {"errors_only": True, "app": "blog"}, [9, 3]),
+        ("(code:H10 OR code:H11) -dyno:web.0", {}, [9, 7, 3, 1]),
+        ("code:H10", {"code": "H11"}, []),
+        ("severity>=error environment:production status:503", {"dyno": "web.1"}, [11, 9, 7, 5, 3, 1]),
+        ("app:nobody", {}, []),
+        ("kind:router_error service_ms<2", {"since": at("12:01")}, [1]),
+        ("nothing", {}, []),
+    ):
+        for limit in (1, 3, 100):
+            found, after, more = [], None, True
+            while more:
+                async with db.read() as conn:
+                    one = Wanted(q=parse_filter(q), **wanted)  # type: ignore[arg-type]
+                    page = await events.latest(conn, one, after=after, limit=limit, seconds=0)
+                found += [kept.event.ts.minute for kept in page.items]
+                after, more = page.next, page.next is not None
+            assert found == expected, (q, wanted, limit)
+
+
+async def test_a_filter_that_is_asked_in_vain_ends_its_page_and_the_next_goes_on(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_FIRST_STEP", 5)
+    monkeypatch.setattr(event_walk, "_SMALLEST_SHARE", 1)
+    await keep(db, "shop", *(router_line(seconds_after(NOON, n), code="H12", service=f"{n}ms") for n in range(20)))
+
+    for app in ("shop", None):
+        wanted, after, sizes = Wanted(app=app, q=parse_filter("service_ms:0 OR service_ms:17")), None, []
+        async with db.read() as conn:
+            for _ in range(5):
+                page = await events.latest(conn, wanted, after=after, limit=10, seconds=0)
+                sizes.append(len(page.items))
+                after = page.next
+                if after is None:
+                    break
+        assert sizes in ([1, 0, 0, 1], [1, 0, 0, 1, 0])
+        assert after is None
+
+
+async def test_a_reader_that_pages_while_a_writer_writes_sees_every_row_of_the_start_once(db: Database) -> None:
+    await keep(db, "shop", *(router_line(seconds_after(NOON, n % 7), code="H12", service=f"{n}ms") for n in range(300)))
+    seen: list[object] = []
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while True:
+            await keep(db, "shop", router_line(seconds_after(NOON, written % 9), code="H12", service="999999ms"))
+            written += 1
+
+    writing = asyncio.create_task(write())
+    after, more = None, True
+    while more or written < 5:
+        async with db.read() as conn:
+            wanted = Wanted(app="shop", errors_only=True, q=parse_filter("code:H12"))
+            page = await events.latest(conn, wanted, after=after, limit=11)
+        seen += [kept.event.fields["service_ms"] for kept in page.items]
+        after, more = page.next, page.next is not None
+        if not more:
+            break
+    writing.cancel()
+
+    assert sorted(n for n in seen if n != 999999) == list(range(300))

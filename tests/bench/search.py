@@ -1,0 +1,127 @@
+"""A word that occurs ten times in so many lines of one app, against `zstd -dc FILE | grep -c` over the same lines in one file;
+and the latest 100 lines.
+
+    PYTHONPATH=.:tests:tests/system:tests/bench python tests/bench/search.py [LINES]
+"""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import zstandard
+from traffic import lines
+
+from parsers.filters import parse_filter
+from service.store import apps, chunks, schema
+from service.store.chunks import Wanted
+from service.store.copy_in import copy_in
+from service.store.database import Database
+from service.store.embedded import EmbeddedPostgres
+from service.store.frames import CHUNK_COLUMNS
+from service.store.ids import new_id
+
+NEEDLE = "needle-4711-in-the-hay"
+HITS = 10
+CHUNK = 1000  # lines: half a second of a busy app
+PAGES_OF = 200_000  # different lines; more would take longer to make than to search
+
+
+async def main(number: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o711)
+        postgres = EmbeddedPostgres(home)
+        url = await postgres.start()
+        try:
+            await schema.migrate(url)
+            db = Database.open(url)
+            size = await fill(db, home / "lines.zst", number)
+            theirs, ours = [], []
+            for _ in range(3):
+                theirs.append(timed_grep(home / "lines.zst"))
+                ours.append(await timed_search(db))
+            latest = [await timed_latest(db) for _ in range(20)]
+            await db.close()
+        finally:
+            await postgres.stop()
+    grep, search = min(theirs), min(one for one, _ in ours)
+    print(f"{number:,} lines, {size / 1e6:,.0f} MB, {HITS} hits")
+    print(f"zstd -dc | grep -c     {grep:6.2f} s  {size / grep / 1e6:6.0f} MB/s")
+    print(f"search                 {search:6.2f} s  {size / search / 1e6:6.0f} MB/s  in {ours[0][1]} steps")
+    print(f"ratio                  {grep / search:6.2f}  (goal 1.0, at least 0.7)")
+    print(f"latest 100 lines       {median(latest) * 1000:6.1f} ms (goal under 50)")
+
+
+async def fill(db: Database, file: Path, number: int) -> int:
+    """Keeps the lines as chunks of an app, and in one file; gives their bytes."""
+    async with db.begin() as conn:
+        app = await apps.ensure(conn, name="shop", environment="production")
+    conn = await db.asyncpg()
+    at, size = datetime.now(UTC) - timedelta(milliseconds=number // CHUNK), 0
+    with zstandard.ZstdCompressor(level=3).stream_writer(file.open("wb")) as written:
+        rows = []
+        for n, some in enumerate(pieces(number)):
+            written.write(b"".join(some))
+            body = b"".join(b"%d %s" % (len(one), one) for one in some)
+            size += len(body)
+            received_at = at + timedelta(milliseconds=n)
+            packed = zstandard.ZstdCompressor(level=1).compress(body)
+            processes = ["router", "web.1", "web.2", "web.3", "web.4"]
+            rows.append((app.id, received_at, new_id(received_at), at, at, len(some), processes, len(body), packed))
+            if len(rows) == 100:
+                await copy_in(conn, "chunks", CHUNK_COLUMNS, rows)
+                rows = []
+        await copy_in(conn, "chunks", CHUNK_COLUMNS, rows)
+    await conn.execute("vacuum analyze chunks")
+    await conn.close()
+    return size
+
+
+def pieces(number: int) -> Iterator[list[bytes]]:
+    """The lines, so many a chunk, with the needles far apart in them."""
+    some = list(lines(min(number, PAGES_OF)))
+    every = max(1, number // HITS)
+    for begin in range(0, number, CHUNK):
+        piece = [some[n % len(some)] for n in range(begin, min(number, begin + CHUNK))]
+        for n in range(begin, begin + len(piece)):
+            if n % every == every // 2:
+                piece[n - begin] = piece[n - begin].rstrip(b"\n") + f" {NEEDLE}\n".encode()
+        yield piece
+
+
+def timed_grep(file: Path) -> float:
+    began = time.perf_counter()
+    found = subprocess.run(f"zstd -dc {file} | grep -c {NEEDLE}", shell=True, capture_output=True, check=True)
+    took = time.perf_counter() - began
+    assert int(found.stdout) == HITS, found
+    return took
+
+
+async def timed_search(db: Database) -> tuple[float, int]:
+    began, steps, found, after = time.perf_counter(), 0, 0, None
+    wanted = Wanted(app="shop", q=parse_filter(NEEDLE))
+    while steps == 0 or after is not None:
+        async with db.read() as conn:
+            page = await chunks.latest(conn, wanted, after=after, limit=100)
+        steps, found, after = steps + 1, found + len(page.items), page.next
+    assert found == HITS, found
+    return time.perf_counter() - began, steps
+
+
+async def timed_latest(db: Database) -> float:
+    began = time.perf_counter()
+    async with db.read() as conn:
+        page = await chunks.latest(conn, Wanted(app="shop"), after=None, limit=100)
+    assert len(page.items) == 100
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(next(islice(sys.argv, 1, None), "2000000"))))
