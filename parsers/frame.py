@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from parsers import syslog
 from parsers.beside import Beside, OpenCommand, OpenMemory
-from parsers.columns import NO_COLUMNS, Columns, read_columns, set_apart, what_is_said
+from parsers.columns import NO_COLUMNS, Columns, read_columns, requests_and_others, set_apart, what_is_asked
 from parsers.event import Event, FieldValue
 from parsers.kinds import is_of_the_app, named, readers_of, router
 from parsers.kinds.logplex_error import is_overflow_notice
@@ -120,24 +120,27 @@ def read_frame(
     if columns is None:
         body, damage = set_apart(body, reading.redaction)
         columns = read_columns(body) or NO_COLUMNS
-    requests, said = what_is_said(columns, whole=reading.redaction.fwd)
-    if reading.redaction.suspects(b"\n".join((requests, said))):
-        messages = reading.redaction.masked_messages(columns.processes, columns.messages)
-        if messages != columns.messages:
-            body = b"".join(octet_counted(message) for message in messages)
+    requests, others = requests_and_others(columns)
+    asked, said = what_is_asked(requests, whole=reading.redaction.fwd), b"\n".join(others)
+    if reading.redaction.suspects(b"\n".join((asked, said))):
+        messages = list(columns.messages())
+        masked = reading.redaction.masked_messages(columns.processes, messages)
+        if masked != messages:
+            body = b"".join(octet_counted(message) for message in masked)
             columns = read_columns(body) or NO_COLUMNS
-    places = _places(body, columns, _markers(requests, said, reading, origin))
-    lines = ((place, syslog.read_line(columns.messages[place], received_at)) for place in places)
+            requests, _ = requests_and_others(columns)
+    places = _places(body, columns, _markers(asked, said, reading, origin))
+    lines = ((place, syslog.read_line(columns.message(place), received_at)) for place in places)
     beside = Beside(before.memory, before.command)
     events = list(_events(lines, beside, origin, received_at, reading))
     traces = traces_in(columns, body, said, origin, received_at, before.traces)
     if traces.events:
         events = sorted([*events, *traces.events], key=lambda event: event.place)
     first_at, last_at = syslog.span_of(columns.stamps, received_at)
-    notice = bool(columns.messages) and columns.processes[0] == b"logplex" and is_overflow_notice(columns.texts[0])
+    notice = bool(columns.ends) and columns.processes[0] == b"logplex" and is_overflow_notice(columns.texts[0])
     return Frame(
         body=body,
-        messages=len(columns.messages),
+        messages=len(columns.ends),
         head=columns.ends[0] if notice else 0,
         first_at=first_at,
         last_at=last_at,
@@ -147,14 +150,15 @@ def read_frame(
         damage=damage,
         unfinished=_unfinished(traces, beside),
         continued=_continued(traces, beside) if before is not NOTHING else None,
-        traffic=sift(columns, (first_at, last_at), received_at),
+        traffic=sift(columns, requests, (first_at, last_at), received_at),
     )
 
 
 def traffic_of(body: bytes, received_at: datetime) -> tuple[Sifted, ...]:
     """What the lines of a stored body add to which minutes."""
     columns = read_columns(body) or NO_COLUMNS
-    return sift(columns, syslog.span_of(columns.stamps, received_at), received_at)
+    requests, _ = requests_and_others(columns)
+    return sift(columns, requests, syslog.span_of(columns.stamps, received_at), received_at)
 
 
 def read_lines(body: bytes, received_at: datetime) -> Iterator[Line]:
@@ -167,7 +171,7 @@ def read_some(body: bytes, received_at: datetime, holds: Callable[[bytes], bool]
     columns = read_columns(body)
     if columns is None:
         columns = read_columns(set_apart(body, Redaction(credentials=False, query_names=()))[0]) or NO_COLUMNS
-    messages = enumerate(columns.messages)
+    messages = enumerate(columns.messages())
     return ((number, syslog.read_line(message, received_at)) for number, message in messages if holds(message))
 
 

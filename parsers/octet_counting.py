@@ -14,6 +14,11 @@ from dataclasses import dataclass
 _DIGITS = 10
 # The counts of Logplex's own messages, which are at most 10,240 bytes: to look one up takes a third of `int`'s time.
 _USUAL_COUNTS = {b"%d" % count: count for count in range(10_241)}
+# How a counted message begins, by the number of bytes before the newline at its end: `93 <` where there are 95. No line of
+# another length begins so, and none with the newline that stands for a length that there is not.
+_BEGINS = [b"\n"] * 10_250
+for _count in range(10_241):
+    _BEGINS[len(b"%d" % _count) + _count] = b"%d <" % _count
 # An octet count with the begin of a message behind it.
 _COUNTED = re.compile(rb"(\d{1,10}) <\d{1,3}>\d{1,3} ")
 # What follows an octet count where a message begins; stronger, with the date of a header behind it; and what is left of both
@@ -52,11 +57,28 @@ def octet_counted(message: bytes) -> bytes:
     return b"%d %s" % (len(message), message)
 
 
+def whole_lines(body: bytes) -> list[bytes] | None:
+    """The messages of a body, each behind its octet count and without the newline that ends it; None where one has another
+    newline, or none, or a count does not hold.
+
+    What apps and the router write nearly always is, so this is the hot path: 0.25 µs a line. A body is split at its newlines,
+    and whether each count leads to the next one is asked of all at once.
+    """
+    lines = body.split(b"\n")
+    if lines.pop():
+        return None
+    try:
+        begins = map(_BEGINS.__getitem__, map(len, lines))
+        return lines if all(map(bytes.startswith, lines, begins)) else None
+    except IndexError:
+        return None
+
+
 def whole_messages(body: bytes) -> tuple[list[bytes], list[int]] | None:
     """The messages of a body in which every octet count holds, and the byte at which each ends; None for any other.
 
-    What stands behind the counts is not looked at. This is every body that Logplex makes, so it is the hot path: 0.3 µs a
-    message; `split_messages` takes 2.
+    What stands behind the counts is not looked at. Every body that Logplex makes is one; 0.5 µs a message, where
+    `split_messages` takes 2.
     """
     messages: list[bytes] = []
     ends: list[int] = []

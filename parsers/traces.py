@@ -89,9 +89,9 @@ def _read_all(
     for place, speaker in enumerate(zip(columns.sources, columns.processes, strict=True)):
         if 0 <= begins[speaker] <= place:
             fold = folds.setdefault(speakers[speaker], Fold())
-            fold.read(place, syslog.read_line(columns.messages[place], received_at), received_at)
+            fold.read(place, syslog.read_line(columns.message(place), received_at), received_at)
     for fold in folds.values():
-        fold.end(len(columns.messages))
+        fold.end(len(columns.ends))
 
 
 # -- which lines -----------------------------------------------------------------------------------------------------
@@ -111,9 +111,9 @@ def _suspected(columns: Columns, body: bytes, said: bytes) -> dict[tuple[bytes, 
                 found[speaker] = 0
             at = body.find(marker, columns.ends[place])
     sources, texts = columns.sources[-NEAR:], columns.texts[-NEAR:]
-    last = b"".join([text for source, text in zip(sources, texts, strict=True) if source != b"heroku"])
+    last = b"\n".join([text for source, text in zip(sources, texts, strict=True) if source != b"heroku"])
     if any(head in last for head in stack_traces.HEADS):
-        for place in range(len(columns.messages) - len(texts), len(columns.messages)):
+        for place in range(len(columns.ends) - len(texts), len(columns.ends)):
             speaker = columns.sources[place], columns.processes[place]
             if any(head in columns.texts[place] for head in stack_traces.HEADS) and _is_of_the_app(*speaker):
                 found.setdefault(speaker, place)

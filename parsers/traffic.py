@@ -1,7 +1,7 @@
 """Traffic: router lines (Heroku: HTTP Routing) → per minute how many requests, how they went and how long they took.
 
 Hard about it: half of all lines are router lines, and nearly all of them say nothing else. So reading a frame only finds in
-each the four numbers that count, by one pattern over all of them (`sift`: 1.1 µs a router line), and they are counted by
+each the four numbers that count, by one pattern over all of them (`sift`: 0.9 µs a router line), and they are counted by
 columns once the frames of a commit are together (`minutes_of`: 0.5 µs). A line of any other form than the usual one is
 read alone, by key, so that what a client may write (path, host, `fwd`) is not taken for the router's numbers.
 """
@@ -35,11 +35,11 @@ _LARGEST_BYTES = 10**12
 _UNCUT = 9000  # a line is cut at 10,000 bytes, perhaps in the middle of its path
 _PLAIN = b"at=info method="
 _CONNECT = b" connect="
-_NUMBERS = re.compile(rb" connect=(\d{1,9}ms service=\d{1,9}ms status=\d{3} bytes=\d{1,12})[ \n]")
+_NUMBERS = re.compile(rb"^(\d{1,9}ms service=\d{1,9}ms status=\d{3} bytes=\d{1,12})(?: |$)", re.MULTILINE)
 _CODED = re.compile(rb'(?:sock=\w+ )?at=\w+ code=(H\d{1,3}) desc="[^"]*" (?:cause="[^"]*" )?method=[^ ]+ path="')
 _CODE = re.compile(r"[A-Z]\d{1,3}")
 _CODED_NUMBERS = re.compile(
-    rb" connect=(\d{0,9})(?:ms)? service=(\d{0,9})(?:ms)? status=(\d{3}|) bytes=(\d{0,12})(?:[ \n]|$)"
+    rb" connect=(\d{0,9})(?:ms)? service=(\d{0,9})(?:ms)? status=(\d{3}|) bytes=(\d{0,12})(?: |$)"
 )
 
 
@@ -78,21 +78,22 @@ class Sifted:
 # -- finding the numbers ---------------------------------------------------------------------------------------------
 
 
-def sift(columns: Columns, span: tuple[datetime, datetime], received_at: datetime) -> tuple[Sifted, ...]:
-    """The traffic of a frame whose lines' times lie within `span`, by minute.
+def sift(
+    columns: Columns, requests: Sequence[bytes], span: tuple[datetime, datetime], received_at: datetime
+) -> tuple[Sifted, ...]:
+    """The traffic of a frame whose lines' times lie within `span`, by minute; `requests` are the texts of its router lines.
 
     A line counts at its own time, or at its receipt if that was earlier. Raises nothing.
     """
     if not columns.stamps:
         return ()
-    lines = zip(columns.sources, columns.processes, columns.texts, strict=True)
     first, last = span
     minute = floor(min(first, received_at))
     if min(last, received_at) < minute + MINUTE:
-        texts = [text for source, process, text in lines if process == b"router" and source == b"heroku"]
-        return (Sifted(minute, len(columns.stamps), *_requests(texts)),)
+        return (Sifted(minute, len(columns.stamps), *_requests(requests)),)
     minutes = [floor(min(read_time(stamp) or received_at, received_at)) for stamp in columns.stamps]
     by_minute: dict[datetime, list[bytes]] = {minute: [] for minute in minutes}
+    lines = zip(columns.sources, columns.processes, columns.texts, strict=True)
     for minute, (source, process, text) in zip(minutes, lines, strict=True):
         if process == b"router" and source == b"heroku":
             by_minute[minute].append(text)
@@ -108,15 +109,20 @@ def floor(at: datetime) -> datetime:
 def _requests(texts: Sequence[bytes]) -> tuple[list[bytes], list[Request]]:
     """The usual requests' numbers and the other requests.
 
-    A usual line has ` connect=` once, so that it is the router's own and not one that a client has written into its path;
-    then the pattern has found one in each line if it has found as many.
+    What stands behind the last ` connect=` of a usual line is the router's own, whatever a client has written into its path.
     """
-    plain, size, uncut, connect = _PLAIN, len(_PLAIN), _UNCUT, _CONNECT
-    usual = [text for text in texts if text[:size] == plain and len(text) < uncut and text.count(connect) == 1]
-    found: list[bytes] = _NUMBERS.findall(b"".join(usual))
-    if len(found) != len(usual):
-        usual = [text for text in usual if _NUMBERS.search(text)]
-        found = _NUMBERS.findall(b"".join(usual))
+    plain, size, connect = _PLAIN, len(_PLAIN), _CONNECT
+    usual = [text for text in texts if text[:size] == plain]
+    if usual and max(map(len, usual)) >= _UNCUT:
+        usual = [text for text in usual if len(text) < _UNCUT]
+    tails = [text.rpartition(connect)[2] for text in usual]
+    joined = b"\n".join(tails)
+    found: list[bytes] = _NUMBERS.findall(joined)
+    if len(found) != len(usual) or joined.count(b"\n") >= max(
+        len(tails), 1
+    ):  # one has other numbers, none, or a newline
+        usual = [text for text, tail in zip(usual, tails, strict=True) if _NUMBERS.match(tail)]
+        found = [numbers[1] for tail in tails if (numbers := _NUMBERS.match(tail))]
     if len(usual) == len(texts):
         return found, []
     counted = set(map(id, usual))
@@ -130,7 +136,7 @@ def _request(text: bytes) -> Request | None:
     if coded and text.count(_CONNECT) == 1 and len(text) < _UNCUT and (found := _CODED_NUMBERS.search(text)):
         connect, service, status, size = (int(digits) if digits else None for digits in found.groups())
         return connect, service, status, size or 0, coded[1].decode()
-    pairs = router.pairs_of(decode(text.removesuffix(b"\n")))
+    pairs = router.pairs_of(decode(text))
     code, answer, sent = pairs.get("code", ""), number(pairs.get("status", "")), number(pairs.get("bytes", ""))
     if not code and answer is None and "method" not in pairs:
         return None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from parsers.event import Event
 from parsers.frame import read_lines
-from parsers.octet_counting import Message, split_messages, whole_messages
+from parsers.octet_counting import Message, split_messages, whole_lines, whole_messages
 from tests.parsers.readings import frame
 from tests.vocabulary import (
     NOON,
@@ -69,6 +69,16 @@ def what(event: Event) -> tuple[object, ...]:
     )
 
 
+def counted_line(off: int, message: bytes) -> bytes:
+    """The message behind an octet count that is `off` by so many."""
+    return b"%d %s" % (max(len(message) + off, 0), message)
+
+
+ANY_LINE = st.sampled_from(TYPICAL).map(lambda one: one.partition(b" ")[2]) | st.integers(0, 120).map(
+    lambda size: b"<" + b"x" * size + b"\n"
+)
+
+
 @given(st.lists(st.sampled_from(TYPICAL) | ANY_TEXT, max_size=12))
 def test_any_messages_one_behind_the_other_are_read_back(messages: list[bytes]) -> None:
     body = frame_of(*messages)
@@ -78,6 +88,16 @@ def test_any_messages_one_behind_the_other_are_read_back(messages: list[bytes]) 
     assert [counted(one) for one in whole[0]] == messages
     assert frame(body).messages == len(messages)
     assert frame(body).damage == ()
+
+
+@given(st.lists(st.builds(counted_line, st.integers(-2, 2), ANY_LINE), max_size=6).map(b"".join))
+def test_lines_are_whole_only_where_each_octet_count_leads_to_the_end_of_one(body: bytes) -> None:
+    lines, whole = whole_lines(body), whole_messages(body)
+    if lines is not None:
+        assert whole is not None
+        assert [line.partition(b" ")[2] + b"\n" for line in lines] == whole[0]
+    elif whole is not None:
+        assert any(one.count(b"\n") != 1 or not one.startswith(b"<") or not one.endswith(b"\n") for one in whole[0])
 
 
 @given(MESSAGES, st.data())

@@ -89,6 +89,15 @@ def test_what_a_client_writes_does_not_count(forged: dict[str, str]) -> None:
     assert only(*plain, router_line(**forged)) == only(*plain, router_line(**honest))
 
 
+def test_a_second_line_in_a_router_line_does_not_count_for_another() -> None:
+    numbers = "1ms service=9ms status=200 bytes=9"
+    odd = [router_text(), router_text(service="-")]
+    texts = [f"{odd[0]}\n{numbers}", odd[1]]
+    assert only(*(message("heroku", "router", text) for text in texts)) == only(
+        *(message("heroku", "router", text) for text in odd)
+    )
+
+
 def test_a_line_that_was_cut_in_its_path_counts_without_the_numbers_in_it() -> None:
     text = f'at=info method=GET path="{FORGED}/{"x" * 20_000}'
     found = only(message("heroku", "router", text[:9_900]))
