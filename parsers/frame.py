@@ -8,11 +8,12 @@ it may mean something. On the usual mix (tests/bench/parse.py) that is 2.4 µs a
 0.3. Reading and masking each line on its own takes 18.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 
 from parsers import syslog
 from parsers.beside import Beside, OpenCommand, OpenMemory
@@ -120,26 +121,58 @@ def read_frame(
     if columns is None:
         body, damage = set_apart(body, reading.redaction)
         columns = read_columns(body) or NO_COLUMNS
+    return _frame(columns, damage, origin, received_at, reading, before)
+
+
+def read_together(
+    bodies: Sequence[bytes], origin: Origin, received_at: datetime, reading: Reading
+) -> tuple[Frame, list[int]] | None:
+    """The bodies of several POSTs of one app, none of them empty, read as one frame, and how many messages each of them has.
+
+    None where one must be read alone: it has damage, or in front a line that Logplex has put there for its frame alone. A
+    frame costs 40 µs whatever is in it, as much as twelve lines.
+    """
+    columns = read_columns(b"".join(bodies))
+    if columns is None:
+        return None
+    places, at = [0], 0
+    for body in bodies:
+        at += len(body)
+        place = bisect_left(columns.ends, at)
+        if columns.ends[place : place + 1] != [at] or columns.processes[places[-1]] == b"logplex":
+            return None
+        places.append(place + 1)
+    frame = _frame(columns, (), origin, received_at, reading, NOTHING)
+    return frame, [end - begin for begin, end in pairwise(places)]
+
+
+def _frame(
+    columns: Columns,
+    damage: tuple[Damage, ...],
+    origin: Origin,
+    received_at: datetime,
+    reading: Reading,
+    before: Unfinished,
+) -> Frame:
     requests, others = requests_and_others(columns)
     asked, said = what_is_asked(requests, whole=reading.redaction.fwd), b"\n".join(others)
     if reading.redaction.suspects(b"\n".join((asked, said))):
         messages = list(columns.messages())
         masked = reading.redaction.masked_messages(columns.processes, messages)
         if masked != messages:
-            body = b"".join(octet_counted(message) for message in masked)
-            columns = read_columns(body) or NO_COLUMNS
+            columns = read_columns(b"".join(octet_counted(message) for message in masked)) or NO_COLUMNS
             requests, _ = requests_and_others(columns)
-    places = _places(body, columns, _markers(asked, said, reading, origin))
+    places = _places(columns, _markers(asked, said, reading, origin))
     lines = ((place, syslog.read_line(columns.message(place), received_at)) for place in places)
     beside = Beside(before.memory, before.command)
     events = list(_events(lines, beside, origin, received_at, reading))
-    traces = traces_in(columns, body, said, origin, received_at, before.traces)
+    traces = traces_in(columns, said, origin, received_at, before.traces)
     if traces.events:
         events = sorted([*events, *traces.events], key=lambda event: event.place)
     first_at, last_at = syslog.span_of(columns.stamps, received_at)
     notice = bool(columns.ends) and columns.processes[0] == b"logplex" and is_overflow_notice(columns.texts[0])
     return Frame(
-        body=body,
+        body=columns.body,
         messages=len(columns.ends),
         head=columns.ends[0] if notice else 0,
         first_at=first_at,
@@ -229,9 +262,10 @@ def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> 
     )
 
 
-def _places(body: bytes, columns: Columns, markers: Sequence[bytes]) -> list[int]:
+def _places(columns: Columns, markers: Sequence[bytes]) -> list[int]:
     """The numbers of the lines that may mean something: with a marker in them, or of a process of the platform's own."""
     places: set[int] = set()
+    body = columns.body
     for marker in markers:
         at = body.find(marker)
         while 0 <= at < len(body):

@@ -50,16 +50,15 @@ _NONE = Traces((), (), (), ())
 
 def traces_in(
     columns: Columns,
-    body: bytes,
     said: bytes,
     origin: Origin,
     received_at: datetime,
     before: Sequence[OpenTrace] = (),
 ) -> Traces:
-    """The traces of a frame's body, which was read into `columns`, behind frames at whose end those of `before` were open.
+    """The traces of a frame that was read into `columns`, behind frames at whose end those of `before` were open.
     `said` are the texts of its lines, joined; the router's may be left out."""
     folds = {(one.source, one.process): Fold(one) for one in before}
-    first = _suspected(columns, body, said)
+    first = _suspected(columns, said)
     if not first and not folds:
         return _NONE
     _read_all(columns, first, folds, received_at)
@@ -97,9 +96,10 @@ def _read_all(
 # -- which lines -----------------------------------------------------------------------------------------------------
 
 
-def _suspected(columns: Columns, body: bytes, said: bytes) -> dict[tuple[bytes, bytes], int]:
+def _suspected(columns: Columns, said: bytes) -> dict[tuple[bytes, bytes], int]:
     """The dynos in whose lines a trace may be, with the number of the first line that need be read: 0.1 µs a line."""
     found: dict[tuple[bytes, bytes], int] = {}
+    body = columns.body
     for sign, marker in _MARKERS:
         if sign not in said:
             continue

@@ -247,7 +247,7 @@ async def serve_web(
     """
     spool = spool_of(settings)
     tallies, reading = Tallies(), reading_of(settings)
-    group_commit = GroupCommit(db, tallies, holds=spool is None)
+    group_commit = GroupCommit(db, tallies, reading, holds=spool is None)
     metrics.COMMIT_WAITING.set_function(lambda: group_commit.waiting)
     rooms = [_Room(tallies.run(db), tallies.close), _Room(group_commit.run(), group_commit.close)]
     keep, known_drains, there = group_commit.keep, None, None

@@ -11,6 +11,7 @@ from service.app import reading_of
 from service.errors import Refused
 from service.ingest import drains
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Named
 from service.settings import read_settings
 from service.store import drains as rows
 from service.store.database import Database
@@ -42,7 +43,7 @@ async def keep(db: Database, app: str, *messages: bytes, environment: str = "pro
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as group:  # a committer that fails must not leave the test waiting
         group.create_task(group_commit.run())
-        await group_commit.keep(Waiting(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None, done))
+        await group_commit.keep(Waiting(Named(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None), done))
         group_commit.close()
 
 

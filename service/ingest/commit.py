@@ -6,7 +6,7 @@ What Postgres refuses costs only itself: it is found by halving, and goes to qua
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -17,13 +17,13 @@ from parsers.frame import Frame, traffic_of
 from parsers.octet_counting import Damage
 from parsers.traffic import minutes_of, pack
 from service.errors import StoreAway
+from service.ingest.posted import Named
+from service.ingest.tallies import Kept
 from service.store import frames
-from service.store.drains import DrainCredentials
-from service.store.frames import FrameKey, Rows
+from service.store.frames import FrameKey, Pending, Rows
 from service.store.ids import new_id
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Sent: TypeAlias = tuple[DrainCredentials, Frame]
 
 # Compressed on the spot below this size; above it in a thread, since zstd lets go of the interpreter.
 INLINE_BYTES = 64 << 10
@@ -32,31 +32,7 @@ INLINE_BYTES = 64 << 10
 REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError)
 
 
-@dataclass(slots=True, eq=False)
-class Named:
-    """A frame and what names it, so that it is stored once. `received_at` is when it came.
-
-    `head_key` is the key of the L10 line in front, if any: a repeat's may be new though the frame is not.
-    """
-
-    drain: DrainCredentials
-    frame: Frame
-    key: FrameKey
-    head_key: FrameKey | None
-    received_at: datetime = field(default_factory=lambda: datetime.now(UTC), kw_only=True)
-
-    @property
-    def keys(self) -> list[FrameKey]:
-        """All that must be new for all of it to be new."""
-        return [self.key] if self.head_key is None else [self.key, self.head_key]
-
-    @property
-    def size(self) -> int:
-        """Its bytes in a batch."""
-        return len(self.frame.body) + sum(len(one.body) for one in self.frame.damage)
-
-
-async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Sent]:
+async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Kept]:
     """One transaction for all of `batch`; gives what of it was new. `careful`: what Postgres refuses is found and goes to
     quarantine.
 
@@ -65,19 +41,21 @@ async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, lat
     now = datetime.now(UTC)
     came_at = min(one.received_at for one in batch) if late else now
     received_at = None if late else now
-    keys = [key for one in batch for key in one.keys]
-    kept = _kept(batch, set(keys))
-    rows = await _rows(kept, received_at)  # before the transaction: a repeat is rare, and locks are short this way
-    if not careful and await frames.keep_new(conn, keys, rows, received_at=now, came_at=came_at):
-        return _sent(kept)
+    if not careful:  # a repeat is rare: the rows are made before the transaction, so that locks are short
+        keys = [key for one in batch for key in one.keys]
+        kept = _kept(batch, set(keys))
+        if await frames.keep_new(conn, keys, await _rows(kept, received_at), received_at=now, came_at=came_at):
+            return _said(kept)
+    batch = [alone for one in batch for alone in (one.apart() if one.apart else [one])]
     async with conn.transaction():
+        keys = [key for one in batch for key in one.keys]
         kept = _kept(batch, await frames.claim(conn, keys, received_at=now, came_at=came_at))
         if not careful:
             await frames.write(conn, await _rows(kept, received_at))
-            return _sent(kept)
+            return _said(kept)
         for one, frame in kept:
             await _write_carefully(conn, one, frame, received_at)
-        return _sent(kept)
+        return _said(kept)
 
 
 async def _write_carefully(conn: Connection, one: Named, frame: Frame, received_at: datetime | None) -> None:
@@ -96,7 +74,8 @@ async def _write_carefully(conn: Connection, one: Named, frame: Frame, received_
 
 
 def _kept(batch: Sequence[Named], fresh: set[FrameKey]) -> list[tuple[Named, Frame]]:
-    """What of `batch` is to be stored: each frame once, and of a repeat the L10 line that only it carries."""
+    """What of `batch` is to be stored: each frame once, and of a repeat the L10 line that only it carries. Of several that were
+    read as one, all or none is fresh."""
     fresh = set(fresh)
     kept = []
     for one in batch:
@@ -108,8 +87,8 @@ def _kept(batch: Sequence[Named], fresh: set[FrameKey]) -> list[tuple[Named, Fra
     return kept
 
 
-def _sent(kept: Sequence[tuple[Named, Frame]]) -> list[Sent]:
-    return [(one.drain, frame) for one, frame in kept]
+def _said(kept: Sequence[tuple[Named, Frame]]) -> list[Kept]:
+    return [Kept(one.drain, frame, len(one.frame_keys) if frame is one.frame else 0) for one, frame in kept]
 
 
 def _head_of(frame: Frame, received_at: datetime) -> Frame:
@@ -197,7 +176,7 @@ async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_
     events = sum(len(frame.events) for frame in of_app)
     traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
     unfinished = any(frame.unfinished is not None for frame in of_app)
-    rows.pending.append((app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
+    rows.pending.append(Pending(app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
 
 
 def _compress(body: bytes) -> bytes:

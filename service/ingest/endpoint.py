@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
-from parsers.frame import Frame, Reading, read_frame
-from parsers.line import Origin
+from parsers.frame import Reading
 from parsers.octet_counting import Damage
 from service import metrics
 from service.errors import Refused, StoreAway
@@ -21,9 +19,9 @@ from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
 from service.ingest.group_commit import Waiting
 from service.ingest.inflate import NotGzip, TooLarge, inflate
+from service.ingest.posted import Named, Posted
 from service.ingest.tallies import Tallies
 from service.store.drains import DrainCredentials
-from service.store.frames import FrameKey
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -106,15 +104,18 @@ class DrainEndpoint:
             body = await self._body(receive)
             if not body:
                 return
-            now = datetime.now(UTC)
-            frame = await self._read(body, Origin(drain.app, drain.environment), now, zipped=zipped)
-            if zipped:  # now it is known how much that is
+            posted = Posted(drain, body, _name(headers, body), datetime.now(UTC), headers.get(b"logplex-msg-count"))
+            self._tallies.heard(drain, headers, posted.received_at)
+            frame: Posted | Named = posted
+            if zipped:  # never sent by Logplex, and a few bytes may become many
+                frame = await asyncio.to_thread(self._unzipped, posted)
                 metrics.GZIPPED.inc()
-                held = min(room, len(body) + len(frame.body))
+                held = min(room, len(body) + frame.size)  # now it is known how much that is
                 self._admission.leave(room - held)
                 room = held
-            self._tallies.received(drain, frame, headers, now)
-            await self._keep_frame(_waiting(drain, frame, headers, body, now))
+            elif len(body) >= INLINE_BYTES:
+                frame = await asyncio.to_thread(posted.read, self._reading)
+            await self._keep_frame(Waiting(frame, asyncio.get_running_loop().create_future()))
         finally:
             self._admission.leave(room)
 
@@ -151,22 +152,16 @@ class DrainEndpoint:
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _read(self, body: bytes, origin: Origin, now: datetime, *, zipped: bool) -> Frame:
-        if zipped:  # never sent by Logplex, and a few bytes may become many
-            return await asyncio.to_thread(self._read_zipped, body, origin, now)
-        if len(body) < INLINE_BYTES:
-            return read_frame(body, origin, now, self._reading)
-        return await asyncio.to_thread(read_frame, body, origin, now, self._reading)
-
-    def _read_zipped(self, body: bytes, origin: Origin, now: datetime) -> Frame:
+    def _unzipped(self, posted: Posted) -> Named:
         """The frame in a gzip body; one that cannot be inflated is damage as a whole, as it was sent."""
         try:
-            return read_frame(inflate(body, most=self._limits.max_body), origin, now, self._reading)
+            inflated = inflate(posted.body, most=self._limits.max_body)
         except TooLarge:
             raise self._too_large() from None
         except NotGzip as error:
-            damage = Damage(0, self._reading.redaction.masked(body), str(error))
-            return replace(read_frame(b"", origin, now, self._reading), damage=(damage,))
+            damage = Damage(0, self._reading.redaction.masked(posted.body), str(error))
+            return posted.named(replace(replace(posted, body=b"").read(self._reading).frame, damage=(damage,)))
+        return replace(posted, body=inflated).read(self._reading)
 
     def _too_large(self) -> Refused:
         return Refused(413, f"the body is over {self._limits.max_body} bytes (DRAINWATCH_MAX_BODY)")
@@ -200,24 +195,12 @@ def _is_zipped(encoding: bytes) -> bool:
     return bool(codings)
 
 
-def _waiting(
-    drain: DrainCredentials, frame: Frame, headers: dict[bytes, bytes], body: bytes, received_at: datetime
-) -> Waiting:
-    """The frame with its name: Logplex's frame id, else the request's id (Private Spaces), else what was sent."""
+def _name(headers: dict[bytes, bytes], body: bytes) -> bytes:
+    """What names a frame: Logplex's frame id, else the request's id (Private Spaces), else what was sent."""
     for header in (b"logplex-frame-id", b"x-request-id"):
         if named := headers.get(header):
-            name = header + b":" + named
-            break
-    else:
-        name = b"body:" + hashlib.sha256(body).digest()
-    head = FrameKey(drain.app_id, drain.id, _digest(name + b"\n" + frame.body[: frame.head])) if frame.head else None
-    key = FrameKey(drain.app_id, drain.id, _digest(name))
-    done = asyncio.get_running_loop().create_future()
-    return Waiting(drain, frame, key, head, done, received_at=received_at)
-
-
-def _digest(name: bytes) -> UUID:
-    return UUID(bytes=hashlib.blake2b(name, digest_size=16).digest())
+            return header + b":" + named
+    return b"body:" + hashlib.sha256(body).digest()
 
 
 async def _hold(until: float) -> None:

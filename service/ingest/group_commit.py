@@ -12,9 +12,11 @@ from time import perf_counter
 
 import asyncpg
 
+from parsers.frame import Reading
 from service import metrics
 from service.errors import StoreAway
-from service.ingest.commit import REFUSED, Connection, Named, commit, reason_of
+from service.ingest.commit import REFUSED, Connection, commit, reason_of
+from service.ingest.posted import Named, Posted, read_all
 from service.ingest.tallies import Tallies
 from service.log import log
 from service.store import partitions
@@ -30,18 +32,22 @@ COMMIT_SECONDS = 10.0
 
 
 @dataclass(slots=True, eq=False)
-class Waiting(Named):
-    """A frame that somebody waits for. `done` is set when it is committed."""
+class Waiting:
+    """A frame that somebody waits for, read already or not. `done` is set when it is committed."""
 
+    frame: Posted | Named
     done: "asyncio.Future[None]" = field(repr=False)
 
 
 class GroupCommit:
     """Commits frames; `run` it beside whoever calls `keep`."""
 
-    def __init__(self, db: Database, tallies: Tallies | None = None, *, holds: bool = True) -> None:
+    def __init__(
+        self, db: Database, tallies: Tallies | None = None, reading: Reading | None = None, *, holds: bool = True
+    ) -> None:
         """Where it `holds`, a frame waits for a database that is away; else `keep` raises StoreAway."""
         self._db = db
+        self._reading = reading or Reading()
         self._holds = holds
         self._tallies = tallies or Tallies()
         self._queue: deque[Waiting] = deque()
@@ -92,7 +98,8 @@ class GroupCommit:
                     conn = await self._db.asyncpg()
                 began = perf_counter()
                 async with asyncio.timeout(COMMIT_SECONDS):
-                    kept = await commit(conn, batch, careful=careful)
+                    named = await read_all([one.frame for one in batch], self._reading)
+                    kept = await commit(conn, named, careful=careful)
             except Exception as error:
                 self._give_back(batch)
                 careful = isinstance(error, REFUSED) and not careful
@@ -109,7 +116,9 @@ class GroupCommit:
                         self.give_up(error)
             else:
                 careful = False
-                sent = [(one.drain, one.frame) for one in batch]
+                for read in named:
+                    self._tallies.read(read.drain, read.frame, read.received_at, mismatches=read.mismatches)
+                sent = [one.frame.drain for one in batch]
                 self._tallies.committed(sent, kept, seconds=perf_counter() - began)
                 for one in batch:
                     if not one.done.done():
@@ -139,12 +148,16 @@ class GroupCommit:
                     return []
                 self._filled.clear()
                 await self._filled.wait()
+            gathered = 0
+            while len(self._queue) > gathered:  # more may stand at the door: each turn of the loop lets in all that do
+                gathered = len(self._queue)
+                await asyncio.sleep(0)
             size = 0
             while self._queue and size < BATCH_BYTES:
                 one = self._queue.popleft()
                 if not one.done.done():
                     batch.append(one)
-                    size += one.size
+                    size += one.frame.size
         return batch
 
 

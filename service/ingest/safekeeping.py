@@ -20,11 +20,12 @@ from parsers.frame import Reading, read_frame
 from parsers.line import Origin
 from service import metrics
 from service.errors import SettingError, StoreAway
-from service.ingest.commit import REFUSED, Connection, Named, Sent, commit, reason_of
+from service.ingest.commit import REFUSED, Connection, commit, reason_of
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Named, Posted
 from service.ingest.segment import Record
 from service.ingest.spool import Batch, Spool, SpoolFull
-from service.ingest.tallies import Tallies
+from service.ingest.tallies import Kept, Tallies
 from service.log import log
 from service.store import partitions, spools
 from service.store.database import Database, is_away
@@ -80,14 +81,16 @@ class Safekeeping:
                     return await self._group_commit.keep(waiting)
             except (TimeoutError, StoreAway) as error:
                 self._lose(error)
+        named = waiting.frame.read(self._reading) if isinstance(waiting.frame, Posted) else waiting.frame
         try:
-            await self._spool.append(_record(waiting))
+            await self._spool.append(_record(named))
         except SpoolFull as full:
             if not self._refusing:
                 log.error("spool.refuses", reason=str(full))
             self._refusing = True
             metrics.SPOOL_REFUSALS.inc()
-            return await self._keep_when_there(waiting)
+            return await self._keep_when_there(named)
+        self._tallies.read(named.drain, named.frame, named.received_at, mismatches=named.mismatches)
         self._refusing = False
         metrics.SPOOLED.inc()
         self._look.set()
@@ -158,13 +161,13 @@ class Safekeeping:
             self._drain_at = monotonic() + STUCK_SECONDS
             log.error("spool.stuck", file=batch.segment.path.name, frames=len(named), reason=reason_of(error))
             return False
-        self._tallies.committed([(one.drain, one.frame) for one in named], kept, seconds=perf_counter() - began)
+        self._tallies.committed([one.drain for one in named], kept, seconds=perf_counter() - began)
         self._spool.done(batch)
         self._drained += len(named)
         metrics.SPOOL_DRAINED.inc(len(named))
         return True
 
-    async def _committed(self, conn: Connection, named: Sequence[Named]) -> list[Sent]:
+    async def _committed(self, conn: Connection, named: Sequence[Named]) -> list[Kept]:
         try:
             return await commit(conn, named, careful=False, late=True)
         except asyncpg.CheckViolationError:  # days for which there are no partitions, or none any more
@@ -179,10 +182,10 @@ class Safekeeping:
         """The frames of `records`, read again. In a thread."""
         return [_named(record, self._reading) for record in records]
 
-    async def _keep_when_there(self, waiting: Waiting) -> None:
+    async def _keep_when_there(self, named: Named) -> None:
         while True:
             await self._there.wait()
-            again = replace(waiting, done=asyncio.get_running_loop().create_future())
+            again = Waiting(named, asyncio.get_running_loop().create_future())
             try:
                 return await self._group_commit.keep(again)
             except StoreAway as error:
@@ -215,15 +218,15 @@ class Safekeeping:
                 await self._look.wait()
 
 
-def _record(waiting: Waiting) -> Record:
+def _record(named: Named) -> Record:
     """What is written of a frame: its events are read again when it is drained."""
     return Record(
-        origin=Origin(waiting.drain.app, waiting.drain.environment),
-        key=waiting.key,
-        head_key=waiting.head_key,
-        received_at=waiting.received_at,
-        body=waiting.frame.body,
-        damage=waiting.frame.damage,
+        origin=Origin(named.drain.app, named.drain.environment),
+        key=named.key,
+        head_key=named.head_key,
+        received_at=named.received_at,
+        body=named.frame.body,
+        damage=named.frame.damage,
     )
 
 

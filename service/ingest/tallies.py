@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from parsers.event import Event
 from parsers.frame import Frame
@@ -24,7 +25,13 @@ KEEP_SECONDS = 2.0
 # Within the time that a process has to end in, also with a database that is away.
 _STATEMENT_SECONDS = 2.0
 
-Sent = tuple[DrainCredentials, Frame]
+
+class Kept(NamedTuple):
+    """What of a drain's is stored: `frames` is how many are in it, 0 where it is no more than the line in front of a repeat."""
+
+    drain: DrainCredentials
+    frame: Frame
+    frames: int = 1
 
 
 class Tallies:
@@ -36,31 +43,32 @@ class Tallies:
         self._keeping = asyncio.Lock()
         self._closed = asyncio.Event()
 
-    def received(self, drain: DrainCredentials, frame: Frame, headers: Mapping[bytes, bytes], now: datetime) -> None:
-        """A frame has come at `now` and was read; whether it is stored, and was not before, is said later."""
+    def heard(self, drain: DrainCredentials, headers: Mapping[bytes, bytes], now: datetime) -> None:
+        """A frame has come at `now`; whether it is stored, and was not before, is said later."""
         tally = self._tallies.get(drain.id) or self._begin(drain.id, drain.app_id, drain.id)
         tally.heard_at = now
-        if frame.messages:
-            tally.skews.append(now - frame.last_at)
-        declared = headers.get(b"logplex-msg-count")
-        if declared is not None and declared != b"%d" % frame.messages:
-            tally.mismatches += 1
-            metrics.COUNT_MISMATCHES.inc()
         token = headers.get(b"logplex-drain-token")
         if token is not None:
             self._tokens[drain.id] = token
 
-    def committed(self, sent: Sequence[Sent], kept: Sequence[Sent], *, seconds: float) -> None:
-        """A transaction that took `seconds` has stored `kept` of what was `sent`: each new frame itself, and of some repeats
-        the line in front."""
-        whole = {id(frame) for _, frame in sent}
+    def read(self, drain: DrainCredentials, frame: Frame, received_at: datetime, *, mismatches: int) -> None:
+        """What came at `received_at` was read; so many of the frames in it hold another number of messages than they said."""
+        tally = self._tallies.get(drain.id) or self._begin(drain.id, drain.app_id, drain.id)
+        if frame.messages:
+            tally.skews.append(received_at - frame.last_at)
+        if mismatches:
+            tally.mismatches += mismatches
+            metrics.COUNT_MISMATCHES.inc(mismatches)
+
+    def committed(self, sent: Sequence[DrainCredentials], kept: Sequence[Kept], *, seconds: float) -> None:
+        """A transaction that took `seconds` has stored `kept` of what was `sent`, the drain of each frame: each new frame
+        itself, and of some repeats the line in front."""
         kinds: Counter[str] = Counter()
         frames = messages = size = damaged = 0
-        for drain, frame in kept:
+        for drain, frame, many in kept:
             tally = self._tallies.get(drain.id) or self._begin(drain.id, drain.app_id, drain.id)
-            if id(frame) in whole:
-                tally.frames += 1
-                frames += 1
+            tally.frames += many
+            frames += many
             tally.lines += frame.messages
             messages += frame.messages
             stored = len(frame.body)
@@ -136,13 +144,17 @@ class Tallies:
         tally = self._tallies[key] = Tally(app_id, drain_id)
         return tally
 
-    def _repeated(self, sent: Sequence[Sent], kept: Sequence[Sent]) -> None:
-        new = {id(frame) for _, frame in kept}
-        for drain, frame in sent:
-            if id(frame) not in new:
+    def _repeated(self, sent: Sequence[DrainCredentials], kept: Sequence[Kept]) -> None:
+        repeats = Counter(drain.id for drain in sent)
+        for drain, _, many in kept:
+            repeats[drain.id] -= many
+        drains = {drain.id: drain for drain in sent}
+        for drain_id, many in repeats.items():
+            if many:
+                drain = drains[drain_id]
                 tally = self._tallies.get(drain.id) or self._begin(drain.id, drain.app_id, drain.id)
-                tally.repeats += 1
-                metrics.REPEATS.inc()
+                tally.repeats += many
+                metrics.REPEATS.inc(many)
 
     def _refuse(self, key: int, app_id: int, drain_id: int, status: int) -> None:
         tally = self._tallies.get(key) or self._begin(key, app_id, drain_id)

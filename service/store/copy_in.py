@@ -28,11 +28,6 @@ _length = struct.Struct(">i").pack
 _array = struct.Struct(">iiiii").pack
 
 
-def boolean(value: bool) -> bytes:
-    """A `boolean`."""
-    return b"\x00\x00\x00\x01\x01" if value else b"\x00\x00\x00\x01\x00"
-
-
 def int2(value: int) -> bytes:
     """A `smallint`."""
     return _int2(2, value)

@@ -9,7 +9,7 @@ out. They are numbers, digests and times that this process has made itself.
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.store.copy_in import Columns, boolean, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
+from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
 from service.store.wakeups import PENDING
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -56,17 +56,7 @@ EVENT_COLUMNS: Columns = {
     "chunk_id": uuid,
     "place": int4,
 }
-PENDING_COLUMNS: Columns = {
-    "app_id": int4,
-    "chunk_id": uuid,
-    "received_at": timestamp,
-    "newest_at": timestamp,
-    "events": int4,
-    "traffic": bytea,
-    "unfinished": boolean,
-}
 QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
-_CHUNK_OF_EVENT = list(EVENT_COLUMNS).index("chunk_id")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,12 +69,25 @@ class FrameKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A chunk whose events a worker has still to fold. `newest_at` is the newest time in it, `traffic` is packed."""
+
+    app_id: int
+    chunk_id: UUID
+    received_at: datetime
+    newest_at: datetime
+    events: int
+    traffic: bytes
+    unfinished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows as the tables' COLUMNS say, ready for COPY."""
+    """Rows as the tables' COLUMNS say, ready for COPY; for each chunk one that is pending."""
 
     chunks: list[tuple[Any, ...]]
     events: list[tuple[Any, ...]]
-    pending: list[tuple[Any, ...]]
+    pending: list[Pending]
     quarantine: list[tuple[Any, ...]]
 
 
@@ -100,7 +103,7 @@ async def keep_new(
         if is_new:
             await _copy(conn, rows)
         # One round trip for the last three.
-        await conn.execute(f"{_arriving(rows)} notify {PENDING}; commit" if is_new else "rollback")
+        await conn.execute(f"{_coming(rows.pending)} notify {PENDING}; commit" if is_new else "rollback")
     except Exception as error:
         # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
         if not isinstance(error, TimeoutError):
@@ -125,15 +128,14 @@ async def claim(
 async def write(conn: Connection, rows: Rows) -> None:
     """Adds all of `rows`."""
     await _copy(conn, rows)
-    if rows.chunks:
-        await conn.execute(_arriving(rows))
+    if rows.pending:
+        await conn.execute(_coming(rows.pending))
 
 
 async def _copy(conn: Connection, rows: Rows) -> None:
     tables = (
         ("chunks", CHUNK_COLUMNS, rows.chunks),
         ("events", EVENT_COLUMNS, rows.events),
-        ("pending", PENDING_COLUMNS, rows.pending),
         ("quarantine", QUARANTINE_COLUMNS, rows.quarantine),
     )
     for table, columns, records in tables:
@@ -141,14 +143,26 @@ async def _copy(conn: Connection, rows: Rows) -> None:
             await copy_in(conn, table, columns, records)
 
 
-def _arriving(rows: Rows) -> str:
-    """The statement that says to streams which chunks come with this transaction; none where there are none."""
-    events = Counter(row[_CHUNK_OF_EVENT] for row in rows.events)
-    values = ",".join(
-        f"({app_id},'{chunk_id.hex}'::uuid,timestamptz '{received_at.isoformat()}',{events[chunk_id]})"
-        for app_id, received_at, chunk_id, *_ in rows.chunks
+def _coming(pending: Sequence[Pending]) -> str:
+    """The statements that say to workers and to streams which chunks come with this transaction; none where there are none."""
+    if not pending:
+        return ""
+    news = ",".join(
+        f"({one.app_id},'{one.chunk_id.hex}'::uuid,{_time(one.received_at)},{_time(one.newest_at)},{one.events},"
+        f"'\\x{one.traffic.hex()}'::bytea,{one.unfinished})"
+        for one in pending
     )
-    return f"insert into arrivals (app_id, chunk_id, received_at, events) values {values};" if values else ""  # noqa: S608
+    arrivals = ",".join(
+        f"({one.app_id},'{one.chunk_id.hex}'::uuid,{_time(one.received_at)},{one.events})" for one in pending
+    )
+    return f"""
+        insert into pending (app_id, chunk_id, received_at, newest_at, events, traffic, unfinished) values {news};
+        insert into arrivals (app_id, chunk_id, received_at, events) values {arrivals};
+    """  # noqa: S608 - numbers, ids and times of our own making
+
+
+def _time(at: datetime) -> str:
+    return f"timestamptz '{at.isoformat()}'"
 
 
 def _days(received_at: datetime) -> list[datetime]:
@@ -160,11 +174,9 @@ def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: dat
     """The statement that claims `keys`, in their order: two transactions that have some in common wait for each other
     instead of locking each other out."""
     since = came_at - _DAY
-    wanted = ",".join(
-        f"({key.app_id},{key.drain_id},'{key.digest.hex}'::uuid,date '{day:%Y-%m-%d}')"
-        for key in sorted(set(keys))
-        for day in days
-    )
+    dates = [f"date '{day:%Y-%m-%d}'" for day in days]
+    names = sorted({(key.app_id, key.drain_id, key.digest.hex) for key in keys})
+    wanted = ",".join([f"({app},{drain},'{digest}'::uuid,{date})" for app, drain, digest in names for date in dates])
     return f"""
         insert into frames (app_id, drain_id, frame_key, day, received_at)
         select wanted.*, timestamptz '{received_at.isoformat()}'

@@ -12,7 +12,7 @@ from traffic import bodies, lines
 from parsers.frame import Reading, read_frame
 from parsers.line import Origin
 from service import metrics
-from service.ingest.tallies import Tallies
+from service.ingest.tallies import Kept, Tallies
 from service.store.drains import DrainCredentials
 
 PER_COMMIT = 32
@@ -27,13 +27,13 @@ def main() -> None:
             read_frame(body, Origin("bench-prod", "production"), now, Reading())
             for body in bodies(list(lines(per_body * PER_COMMIT)), per_body)
         ]
-        tallies, sent = Tallies(), [(drain, frame) for frame in read]
+        tallies, sent, kept = Tallies(), [drain] * PER_COMMIT, [Kept(drain, frame) for frame in read]
         headers = {
             b"logplex-msg-count": b"%d" % per_body,
             b"logplex-drain-token": b"d.fc6b856b-3332-4546-93de-7d0ee272c3bd",
         }
-        received = _microseconds(lambda: tallies.received(drain, read[0], headers, now))  # noqa: B023
-        committed = _microseconds(lambda: tallies.committed(sent, sent, seconds=0.01)) / PER_COMMIT  # noqa: B023
+        received = _microseconds(lambda: tallies.heard(drain, headers, now))  # noqa: B023
+        committed = _microseconds(lambda: tallies.committed(sent, kept, seconds=0.01)) / PER_COMMIT  # noqa: B023
         answered = _microseconds(lambda: metrics.ANSWERS.note(204, 0.01))
         print(
             f"counting, {per_body} lines a body: {received + committed + answered:.2f} µs a frame "

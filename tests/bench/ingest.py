@@ -30,7 +30,7 @@ from service.store.database import Database
 from service.store.embedded import EmbeddedPostgres
 from service.store.embedded_places import installed_binaries
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 # Bodies of fewer lines are measured in requests, beside a bare endpoint.
 FEW = 20
 # rsyslog's imhttp → ompgsql took 34,800 lines/s on two cores, acknowledged before they were stored (DESIGN section 12).

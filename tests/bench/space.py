@@ -22,7 +22,8 @@ from parsers.frame import read_frame
 from parsers.line import Origin
 from service.app import reading_of
 from service.ingest import drains
-from service.ingest.commit import Named, commit
+from service.ingest.commit import commit
+from service.ingest.posted import Named
 from service.settings import read_settings
 from service.store import drains as drain_rows
 from service.store import merging, schema

@@ -14,6 +14,7 @@ from parsers.line import Origin
 from service.detect.rule_book import RuleBook
 from service.incidents.watch import Watch
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Named
 from service.store.frames import FrameKey
 from tests.service.api.conftest import Asking
 from vocabulary import frame_of, message, router_line
@@ -80,8 +81,10 @@ async def test_a_repeat_adds_nothing(ask: Asking) -> None:
     group_commit = GroupCommit(ask.db)
     running = asyncio.create_task(group_commit.run())
     loop = asyncio.get_running_loop()
-    await asyncio.gather(*[group_commit.keep(Waiting(drain, frame, key, None, loop.create_future())) for _ in range(3)])
-    await group_commit.keep(Waiting(drain, frame, key, None, loop.create_future()))
+    await asyncio.gather(
+        *[group_commit.keep(Waiting(Named(drain, frame, key, None), loop.create_future())) for _ in range(3)]
+    )
+    await group_commit.keep(Waiting(Named(drain, frame, key, None), loop.create_future()))
     group_commit.close()
     await running
     assert sum(one["requests"] for one in await asked(ask)) == 2

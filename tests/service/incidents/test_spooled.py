@@ -12,7 +12,8 @@ from parsers.frame import read_frame
 from parsers.line import Origin
 from service.detect.rule_book import RuleBook
 from service.incidents.watch import Watch
-from service.ingest.commit import Named, commit
+from service.ingest.commit import commit
+from service.ingest.posted import Named
 from service.store import clocks, incidents, spools
 from service.store.database import Database
 from service.store.frames import FrameKey

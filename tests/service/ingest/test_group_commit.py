@@ -12,6 +12,7 @@ from keeping import READING, drain_of
 from parsers.frame import Frame, read_frame
 from parsers.line import Origin
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Named
 from service.store.database import Database
 from service.store.drains import DrainCredentials
 from service.store.frames import FrameKey
@@ -22,7 +23,7 @@ APP = "raxx-api-prod"
 
 def waiting(drain: DrainCredentials, frame: Frame, key: UUID | None = None) -> Waiting:
     digest = key or uuid4()
-    return Waiting(drain, frame, FrameKey(drain.app_id, drain.id, digest), None, asyncio.Future())
+    return Waiting(Named(drain, frame, FrameKey(drain.app_id, drain.id, digest), None), asyncio.Future())
 
 
 def read(drain: DrainCredentials, *messages: bytes) -> Frame:

@@ -16,6 +16,7 @@ from parsers.line import Origin
 from service.errors import StoreAway
 from service.ingest.commit import commit
 from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Named
 from service.store import partitions
 from service.store.database import Database
 from service.store.drains import DrainCredentials
@@ -36,7 +37,7 @@ def sent(drain: DrainCredentials, name: str, *, loss: int | None = None) -> Wait
     frame = read_frame(body, Origin(drain.app, drain.environment), datetime.now(UTC), READING)
     key = FrameKey(drain.app_id, drain.id, digest(name))
     head_key = FrameKey(drain.app_id, drain.id, digest(f"{name}/{loss}")) if head else None
-    return Waiting(drain, frame, key, head_key, asyncio.get_running_loop().create_future())
+    return Waiting(Named(drain, frame, key, head_key), asyncio.get_running_loop().create_future())
 
 
 async def kept(db: Database) -> Counter[str]:
@@ -87,7 +88,8 @@ async def test_what_a_spool_brings_after_days_is_a_repeat_of_what_was_kept_befor
         await conn.execute(text(f"update frames set {age}"))
     conn = await db.asyncpg()
     for name, hours in (("a", 29), ("b", 29), ("b", 1)):
-        late = sent(drain, name)
+        late = sent(drain, name).frame
+        assert isinstance(late, Named)
         late.received_at = now - timedelta(hours=hours)
         await commit(conn, [late], careful=False, late=True)
     await conn.close()

@@ -20,7 +20,7 @@ from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
 from service.ingest.endpoint import DrainEndpoint, Limits
 from service.ingest.group_commit import GroupCommit
-from service.ingest.tallies import Tallies
+from service.ingest.tallies import Kept, Tallies
 from service.store import drains as rows
 from service.store.database import Database
 from service.store.drain_counts import DrainCounts
@@ -257,8 +257,7 @@ async def test_what_was_counted_while_the_database_was_away_is_told_when_it_is_b
     away = Database.open("postgres://127.0.0.1:1/none")
     drain, tallies = await drain_of(db, APP), Tallies()
     for losses in (3, 8):
-        sent = [(drain, frame(drain, dropped(losses, "11:59"), TALK))]
-        tallies.committed(sent, sent, seconds=0.01)
+        tallies.committed([drain], [Kept(drain, frame(drain, dropped(losses, "11:59"), TALK))], seconds=0.01)
         tallies.refused(drain, 503)
         with pytest.raises(StoreAway):
             await tallies.keep(away)
@@ -274,7 +273,7 @@ async def test_who_ends_tells_what_it_has_counted(db: Database) -> None:
     drain, tallies = await drain_of(db, APP), Tallies()
     running = asyncio.create_task(tallies.run(db))
     await asyncio.sleep(0)
-    tallies.received(drain, frame(drain, TALK), {}, datetime.now(UTC))
+    tallies.heard(drain, {}, datetime.now(UTC))
 
     tallies.close()
     await running
@@ -287,7 +286,7 @@ async def test_a_loss_whose_since_cannot_be_read_is_one_of_its_own(db: Database)
     for since, second in (("yesterday", 1), ("0001-01-01T00:00:00+23:59", 2), ("yesterday", 3)):
         text = f"Error L10 (output buffer overflow): 4 messages dropped since {since}."
         said = frame(drain, octet_counted(f"<172>1 2026-05-11T12:00:0{second}+00:00 host heroku logplex - {text}"))
-        tallies.committed([(drain, said)], [(drain, said)], seconds=0.01)
+        tallies.committed([drain], [Kept(drain, said)], seconds=0.01)
 
     await tallies.keep(db)
 
@@ -298,11 +297,11 @@ async def test_a_commit_is_counted_with_its_frames_bytes_and_events(db: Database
     drain = await drain_of(db, APP)
     commits = Gained("commit_seconds_count", "commit_frames_sum", "commit_bytes_sum", "bytes_total")
     states, dyno_errors = Gained("events_total", kind="dyno_state"), Gained("events_total", kind="dyno_error")
-    sent = [(drain, frame(drain, TALK, up("web.1"), up("web.2"))), (drain, frame(drain, crash("web.1")))]
+    kept = [Kept(drain, frame(drain, TALK, up("web.1"), up("web.2"))), Kept(drain, frame(drain, crash("web.1")))]
 
-    Tallies().committed(sent, sent, seconds=0.01)
+    Tallies().committed([drain, drain], kept, seconds=0.01)
 
-    size = sum(len(one.body) for _, one in sent)
+    size = sum(len(one.frame.body) for one in kept)
     assert commits() == [1, 2, size, size]
     assert (states(), dyno_errors()) == ([3], [0])
 
@@ -312,7 +311,7 @@ def test_memory_does_not_grow_with_the_frames_of_a_drain() -> None:
     tallies, quiet = Tallies(), frame(drain, TALK)
 
     for _ in range(1000):
-        tallies.received(drain, quiet, {}, datetime.now(UTC))
+        tallies.read(drain, quiet, datetime.now(UTC), mismatches=0)
 
     [tally] = tallies._tallies.values()
     assert len(tally.skews) < 50

@@ -1,0 +1,118 @@
+"""Frames that wait at the same time are read as one, and what is kept is what each says alone."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from keeping import READING, drain_of
+from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import TOGETHER_BYTES, Named, Posted, read_all
+from service.ingest.tallies import Tallies
+from service.store.database import Database
+from service.store.drains import DrainCredentials
+from vocabulary import crash, dropped, frame_of, message, router_line, up
+
+TALK = message("app", "web.1", "hello")
+SHOP = DrainCredentials(1, 1, "shop-prod", "production", b"", None, None, None)
+OTHER = DrainCredentials(2, 1, "shop-prod", "production", b"", None, None, None)
+
+
+def posted(
+    *messages: bytes, drain: DrainCredentials = SHOP, name: bytes | None = None, declared: bytes | None = None
+) -> Posted:
+    body = frame_of(*messages) if messages else b"nothing of ours"
+    return Posted(drain, body, name or uuid4().bytes, datetime.now(UTC), declared)
+
+
+def read(*batch: Posted | Named) -> list[Named]:
+    return asyncio.run(read_all(batch, READING))
+
+
+def said(named: list[Named]) -> tuple[bytes, int, Counter[str], int]:
+    """What is in some frames, however many were read as one: bytes, messages, events, and how many frames."""
+    return (
+        b"".join(one.frame.body for one in named),
+        sum(one.frame.messages for one in named),
+        Counter(event.message for one in named for event in one.frame.events),
+        sum(len(one.frame_keys) for one in named),
+    )
+
+
+def test_small_frames_of_a_drain_are_read_as_one_with_the_keys_of_all() -> None:
+    batch = [posted(TALK, crash("web.1")), posted(router_line(status=503)), posted(TALK)]
+    [together] = read(*batch)
+    assert said([together]) == said([one.read(READING) for one in batch])
+    assert together.keys == tuple(one.read(READING).key for one in batch)
+    assert together.frame.events[1].place == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [posted(), posted(dropped(3, "12:00"), TALK), posted(TALK, name=b"twice")],
+    ids=["damage", "a line of Logplex's in front", "the same frame again"],
+)
+def test_what_must_not_be_taken_with_others_is_read_alone_and_so_are_they(odd: Posted) -> None:
+    batch = [posted(TALK, name=b"twice"), odd, posted(crash("web.1"))]
+    named = read(*batch)
+    alone = [one.read(READING) for one in batch]
+    assert [(one.keys, one.frame.body, one.frame.damage) for one in named] == [
+        (one.keys, one.frame.body, one.frame.damage) for one in alone
+    ]
+
+
+def test_an_octet_count_that_runs_into_the_next_body_is_damage_of_its_own() -> None:
+    whole = frame_of(TALK)
+    count = len(whole.split(b" ", 1)[1])
+    longer = Posted(SHOP, b"%d " % (count + 9) + whole.split(b" ", 1)[1], b"longer", datetime.now(UTC))
+    named = read(longer, posted(TALK))
+    assert [len(one.frame.damage) for one in named] == [1, 0]
+
+
+def test_drains_are_read_apart_and_a_large_batch_in_pieces() -> None:
+    few = [posted(TALK), posted(TALK, drain=OTHER), posted(TALK)]
+    assert [(one.drain.id, one.frame.messages) for one in read(*few)] == [(1, 2), (2, 1)]
+    many = [posted(*[TALK] * 100) for _ in range(20)]
+    named = read(*many)
+    assert all(len(one.frame.body) <= TOGETHER_BYTES for one in named)
+    assert said(named) == said([one.read(READING) for one in many])
+
+
+def test_a_frame_that_was_read_already_keeps_its_place_among_those_of_its_drain() -> None:
+    first, second, third = posted(up("web.1")), posted(crash("web.1")), posted(TALK)
+    assert [one.frame.body for one in read(first, second.read(READING), third)] == [first.body, second.body, third.body]
+
+
+def test_a_wrong_message_count_is_told_of_each_frame() -> None:
+    [together] = read(posted(TALK, declared=b"1"), posted(TALK, declared=b"2"), posted(TALK, TALK, declared=b"7"))
+    assert together.mismatches == 2
+
+
+async def test_a_repeat_among_new_frames_costs_none_of_them(db: Database) -> None:
+    drain = await drain_of(db, "shop-prod")
+    tallies = Tallies()
+    for names in ((b"a", b"b"), (b"c", b"b", b"d")):
+        await keep(
+            db, tallies, *(posted(message("app", "web.1", f"frame {n.decode()}"), drain=drain, name=n) for n in names)
+        )
+    async with db.read() as conn:
+        lines: Any = list(await conn.scalars(text("select lines from chunks order by received_at")))
+    assert lines == [2, 2]
+    [tally] = tallies._tallies.values()
+    assert (tally.frames, tally.lines, tally.repeats) == (4, 4, 1)
+
+
+async def keep(db: Database, tallies: Tallies, *frames: Posted) -> None:
+    """Commits frames that wait together."""
+    group_commit = GroupCommit(db, tallies, READING)
+    loop = asyncio.get_running_loop()
+    keeping = [asyncio.create_task(group_commit.keep(Waiting(one, loop.create_future()))) for one in frames]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(group_commit.run())
+    await asyncio.gather(*keeping)
+    group_commit.close()
+    await running
