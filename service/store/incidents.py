@@ -185,7 +185,7 @@ async def with_ids(conn: AsyncConnection, ids: Collection[UUID]) -> list[Inciden
 
 @dataclass(frozen=True, slots=True)
 class Gist:
-    """An incident as far as it is one line; `notifications`: how many steps of it were told."""
+    """An incident as far as it is one line; `notifications`: how often somebody was told of it."""
 
     id: UUID
     app: str
@@ -219,7 +219,7 @@ async def gists(
 _GISTS = text("""
     select i.id, a.name as app, a.environment, i.rule, i.subject, i.severity, i.status, i.title, i.diagnosis, i.count,
         i.opened_at, i.resolved_at, (
-            select count(distinct d.number) from decisions d
+            select count(distinct (d.number, d.at)) from decisions d
             where d.app_id = i.app_id and d.incident_id = i.id and d.told) as notifications
     from incidents i join apps a on a.id = i.app_id
     where (cast(:app as text) is null or a.name = :app)

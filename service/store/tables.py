@@ -392,7 +392,7 @@ decisions = _table(
     Column("id", Uuid, primary_key=True),
     _time("at"),
     Column("incident_id", Uuid, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("number", Integer, nullable=False),  # the transition's; 0: of none
     Column("endpoint_id", Integer),
     Column("type", Text, nullable=False),
     Column("told", Boolean, nullable=False),

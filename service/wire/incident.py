@@ -81,7 +81,7 @@ class IncidentJson(TypedDict):
 
 
 class IncidentGistJson(TypedDict):
-    """An incident in a line. `notifications`: how many steps of its life were told."""
+    """An incident in a line. `notifications`: how often somebody was told of it."""
 
     id: str
     rule: str
