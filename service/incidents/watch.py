@@ -138,7 +138,9 @@ class Watch:
         clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
             return
-        kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
+        kept = await minutes.keep(
+            conn, lease, rows, clock=clock.newest_at, now=now, heard_at=before.heard_at if before else None
+        )
         events += kept.events
         rules = self._rules.for_app(lease.app, lease.environment)
         folded_to = before.newest_at if before else None

@@ -215,7 +215,8 @@ events = _table(
 
 # What an app sent in a minute (UTC) by its lines' own times; the worker adds up what `pending` brings. `traffic_id` and
 # `heartbeat_id` are the events that the minute became once it was over, both made at `closed_at`; None: still open, or no
-# requests. Times are distributions as `parsers/traffic.py` packs them.
+# requests. The heartbeat of an app that was silent before is made sooner. Times are distributions as `parsers/traffic.py`
+# packs them.
 traffic = _table(
     "traffic",
     Column("app_id", Integer, primary_key=True),
