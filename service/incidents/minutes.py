@@ -66,7 +66,7 @@ async def keep(
     amended: list[Event] = []
     for at, one in after.items():
         is_over = one.closed_at is not None or closes_at(at) <= clock
-        if is_over or (was_silent and at in brought and one.heartbeat_id is None and at <= now < at + MINUTE):
+        if is_over or (was_silent and at in brought and one.heartbeat_id is None and at <= now < at + 2 * MINUTE):
             after[at] = _closed(one, now) if is_over else replace(one, heartbeat_id=new_id(at + MINUTE))
             events = _events(lease, after[at])
             made += [event for event in events if event.id not in (one.heartbeat_id, one.traffic_id)]

@@ -99,7 +99,7 @@ async def test_an_app_that_goes_on_speaking_has_no_heartbeat_before_its_minute_i
 
 
 async def test_what_is_heard_again_of_long_ago_has_no_heartbeat_before_its_minute_is_over(db: Database) -> None:
-    months = datetime.now(UTC) - timedelta(days=100)
+    months = minute_of(datetime.now(UTC)) + timedelta(days=-100, seconds=30)
     await keep(db, APP, word(months))
     await folded(db)
     async with db.begin() as conn:
