@@ -19,8 +19,8 @@ from service.store.silences import Silence
 # Steps with which an incident becomes loud, and those that end it.
 LOUD = frozenset({"opened", "reopened", "raised", "escalated", "lapsed", "steady", "loud"})
 ENDS = frozenset({"resolved", "settled"})
-# Steps that an incident which flaps makes again and again; and why nobody is told of them.
-_FLAPPING = frozenset({"reopened", "resolved", "raised", "escalated"})
+# Steps of which nobody is told while the incident flaps; and why.
+_FLAPPING = frozenset({"reopened", "resolved", "raised", "escalated", "lapsed"})
 FLAPS = "it flaps, and is told again when it has been stable for 15 minutes"
 
 
