@@ -58,7 +58,8 @@ def events_of(*messages: bytes, app: str = APP, environment: str = "production")
 def batch_of(*messages: bytes) -> Batch:
     """Some messages that come together."""
     frame = read_frame(frame_of(*messages), ORIGIN, RECEIVED, READING)
-    return Batch([replace(event, id=uuid4()) for event in frame.events], frame.newest_at, minutes_of(frame.traffic))
+    events = [replace(event, id=uuid4()) for event in frame.events]
+    return Batch(events, frame.newest_at, minutes_of(frame.traffic), heard_at=RECEIVED)
 
 
 def rule_named(name: str, *own: Mapping[str, Any]) -> Rule:
@@ -73,7 +74,7 @@ def found(
     """Each time that a rule was on: `"web critical 12:04 to 12:20"`, or `"web critical 12:04"` where it still is.
 
     `rule` is a built-in one's name or a table; `messages` come in one frame, or those of each of `batches` in theirs;
-    `until` is the time the app's clock is moved on to afterwards.
+    `until` is the time the app's clock is moved on to afterwards: it is silent, but was heard long after.
     """
     rules = [rule_named(rule) if isinstance(rule, str) else rule_named(rule["name"], rule)]
     told = backtest(

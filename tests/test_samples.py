@@ -147,11 +147,17 @@ def test_a_frame_reads_as_it_says(path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_has_a_scenario_of_its_name_that_opens_it_and_a_look_alike_or_an_end(rule: str) -> None:
+def test_a_rule_has_a_scenario_of_its_name_that_opens_it_and_one_that_ends_it(rule: str) -> None:
     named = [one for one in SCENARIOS if one.name == rule]
     assert [one.rule for one in named[0].incidents if one.rule == rule] == [rule]
     kindred = [one for one in SCENARIOS if one.name.startswith(rule)]
     assert any(incident.resolved_at for one in kindred for incident in one.incidents), "one that is resolved"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_has_two_look_alikes_that_open_nothing(rule: str) -> None:
+    alike = [one for one in SCENARIOS if one.name.startswith(f"{rule}_not_") and not one.incidents]
+    assert len(alike) >= 2, [one.name for one in alike]
 
 
 @pytest.mark.parametrize("rule", RULES)

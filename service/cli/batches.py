@@ -70,7 +70,7 @@ class Reader:
                 replace(event, received_at=times[min(bisect_right(ends, event.place), len(times) - 1)])
                 for event in frame.events
             )
-            yield self._batch(replace(frame, events=tuple(events)), size=sum(map(len, bodies)))
+            yield self._batch(replace(frame, events=tuple(events)), size=sum(map(len, bodies)), heard_at=times[-1])
 
     def _read(self, body: bytes, received_at: datetime, *, size: int) -> Read:
         return self._batch(self._frame(body, received_at), size=size)
@@ -78,9 +78,10 @@ class Reader:
     def _frame(self, body: bytes, received_at: datetime) -> Frame:
         return read_frame(body, self._origin, received_at, self._reading)
 
-    def _batch(self, frame: Frame, *, size: int) -> Read:
+    def _batch(self, frame: Frame, *, size: int, heard_at: datetime | None = None) -> Read:
         events = [replace(event, id=UUID(int=next(self._ids))) for event in frame.events]
-        return Read(Batch(events, frame.newest_at, minutes_of(frame.traffic)), frame.messages, size, frame.first_at)
+        batch = Batch(events, frame.newest_at, minutes_of(frame.traffic), heard_at)
+        return Read(batch, frame.messages, size, frame.first_at)
 
 
 async def stored(

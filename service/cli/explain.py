@@ -11,6 +11,9 @@ from service.cli.options import Json
 
 app = typer.Typer()
 
+# What is told, or not, without a step.
+_STEPLESS = {"incident.reminder": "reminder"}
+
 
 def _at(text: str, *, now: datetime | None = None) -> str:
     """`03:12` → the last time that it was so late here, in RFC 3339; other text as it is."""
@@ -66,7 +69,7 @@ def _show(decisions: Iterable[Mapping[str, Any]]) -> None:
     rows = [
         (
             show.time(one["at"]),
-            one["step"] or "–",
+            one["step"] or _STEPLESS.get(one["type"], "–"),
             str(one["webhook_id"] or "all"),
             "told" if one["told"] else "not told",
             f"for {one['reason']}",

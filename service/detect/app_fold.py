@@ -52,16 +52,22 @@ class HeardSoFar:
     def gaps(self) -> Gaps:
         return self.folded.state.gaps
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is expected of the app: then its silence says nothing."""
+        return self.folded.state.heard.paused
+
 
 def hear(
     history: History[Hearing] | None, marks: Sequence[Mark], *, before: datetime | None, clock: datetime
 ) -> HeardSoFar:
     """The hearing's `history` with its `marks`, as of the app's `clock`, which stood at `before` (None: it had none)."""
-    known = NO_GAPS
+    known = Hearing()
     if history and before:
-        known = fold(hearing.DETECTOR, hearing.SILENCE, history, (), clock=before).state.gaps
+        known = fold(hearing.DETECTOR, hearing.SILENCE, history, (), clock=before).state
     folded = fold(hearing.DETECTOR, hearing.SILENCE, history or History(Hearing()), marks, clock=clock)
-    return HeardSoFar(folded, folded.state.gaps != known)
+    now = folded.state
+    return HeardSoFar(folded, (now.gaps, now.heard.paused) != (known.gaps, known.heard.paused))
 
 
 def fold_each(
@@ -70,9 +76,11 @@ def fold_each(
     marks: Mapping[Place, Sequence[Mark]],
     *,
     clock: datetime,
+    heard_at: datetime | None = None,
     gaps: Gaps = NO_GAPS,
 ) -> dict[Place, Folded[Any]]:
-    """Each rule's of `histories` with its marks, and a new one for each place that has marks alone, as of the app's `clock`."""
+    """Each rule's of `histories` with its marks, and a new one for each place that has marks alone, as of the app's `clock`.
+    `heard_at` is when the app was heard last (None: nothing is expected of it)."""
     by_name = {rule.name: rule for rule in rules}
     folded = {}
     for place in {**marks, **histories}:
@@ -81,5 +89,7 @@ def fold_each(
         rule = by_name[place[0]]
         detector = DETECTORS[rule.detector]
         history = histories.get(place) or History(detector.empty)
-        folded[place] = fold(detector, rule.params_with(gaps), history, marks.get(place, ()), clock=clock)
+        folded[place] = fold(
+            detector, rule.params_with(gaps), history, marks.get(place, ()), clock=clock, heard_at=heard_at
+        )
     return folded

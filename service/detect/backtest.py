@@ -18,11 +18,13 @@ from service.detect.rule import Rule
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that came together, what they add to which minutes, and the newest time at which one of their lines counts."""
+    """Events that came together, what they add to which minutes, the newest time at which one of their lines counts, and when
+    the last of them came (None: as soon as that)."""
 
     events: Sequence[Event]
     newest_at: datetime
     traffic: Mapping[datetime, Minute] = field(default_factory=dict)
+    heard_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,15 @@ class Backtest:
         self._rules = rules
         self._minutes = Minutes(origin)
         self._clock: datetime | None = None
+        self._heard_at: datetime | None = None
         self._histories: dict[Place, History[Any]] = {}
         self._wakes: dict[Place, datetime] = {}
         self._told: dict[Place, list[Occurrence]] = {}
 
     def add(self, batch: Batch) -> None:
         """Folds a batch."""
+        heard_at = batch.heard_at or batch.newest_at
+        self._heard_at = max(self._heard_at or heard_at, heard_at)
         self._fold(batch.events, batch.traffic, batch.newest_at)
 
     def end(self, until: datetime | None = None) -> list[Occurrence]:
@@ -86,7 +91,10 @@ class Backtest:
         if heard.is_news:
             due |= set(self._histories)
         touched = {place: self._histories[place] for place in due if place in self._histories}
-        for place, folded in fold_each(self._rules, touched, marks, clock=clock, gaps=heard.gaps).items():
+        heard_at = None if heard.is_paused else self._heard_at
+        for place, folded in fold_each(
+            self._rules, touched, marks, clock=clock, heard_at=heard_at, gaps=heard.gaps
+        ).items():
             told = self._told.setdefault(place, [])
             for was, now in folded.amended:
                 _amend(told, was, now)

@@ -18,6 +18,8 @@ from service.detect.detector import Alarm, Cleared, Finding, Fired, Mark, Step
 SETTLE = timedelta(seconds=10)
 # A line this far behind its app's clock still counts where it belongs; an older one is evidence only.
 LATENESS = timedelta(minutes=10)
+# So long after its last word an app counts as heard; what time ends after that waits for the next word.
+HEARD_FOR = timedelta(minutes=3)
 # In a storm the marks of ten minutes would make each fold and each stored state large: the oldest go into the base early.
 # 500 marks are 60 kB of state and 2 ms of folding.
 MOST_MARKS = 500
@@ -61,7 +63,8 @@ class Folded(Generic[S]):
     """The next history (None: nothing of it needs keeping); `news`, the findings that are to be told now; what was told before,
     as it was and as late lines have made it (ends and beginnings that came sooner or later, or were less bad); the alarm
     that is on by what is told; the state at the end of it all. On the app's clock and without SETTLE: `wake_at` is when a
-    timer may find something, `forget_at` when there is only less to remember, which can wait until the app says more."""
+    timer may find something, `forget_at` when there is only less to remember, or an end that must wait for the app's next word:
+    what can wait until the app says more."""
 
     history: History[S] | None
     news: tuple[Finding, ...]
@@ -83,13 +86,24 @@ class _Point(Generic[S]):
 
 
 def fold(
-    detector: Detector[P, S], rule: P, history: History[S], marks: Iterable[Mark], *, clock: datetime
+    detector: Detector[P, S],
+    rule: P,
+    history: History[S],
+    marks: Iterable[Mark],
+    *,
+    clock: datetime,
+    heard_at: datetime | None = None,
 ) -> Folded[S]:
-    """`history` with `marks` (in any order) in it, each instead of an older one of the same event, as of the app's `clock`."""
+    """`history` with `marks` (in any order) in it, each instead of an older one of the same event, as of the app's `clock`.
+
+    Up to HEARD_FOR after `heard_at`, the app's last word, time alone ends an alarm; None: nothing is expected of it, and time
+    always does.
+    """
+    heard_to = heard_at + HEARD_FOR if heard_at else None
     new = sorted(marks)
     again = {mark.event_id for mark in new}  # an event that was amended takes its old place
     everything = tuple(merge((mark for mark in history.marks if mark.event_id not in again), new))
-    points = list(_walk(detector, rule, history, everything, clock))
+    points = list(_walk(detector, rule, history, everything, clock, heard_to))
     end = points[-1]
     settled, held = _settled(end.findings, clock)
     told_points = [point for point in points if len(point.findings) <= len(settled)]
@@ -98,8 +112,11 @@ def fold(
         base.step.state, base.at, base.step.wake_at, everything[base.marks :], settled[len(base.findings) :]
     )
     finds = detector.opens_in_time or end.step.state.alarm is not None
-    wakes = [at for at in (held, end.step.wake_at if finds else None) if at is not None]
-    forgets = [] if finds or end.step.wake_at is None else [end.step.wake_at]
+    next_at = end.step.wake_at
+    waits = next_at is not None and end.step.state.alarm is not None and heard_to is not None and next_at > heard_to
+    wakes = [at for at in (held, next_at if finds and not waits else None) if at is not None]
+    # The first word that is enough must have it asked again, and that is asked for with SETTLE behind it.
+    forgets = [] if next_at is None or (finds and not waits) else [next_at - HEARD_FOR - SETTLE if waits else next_at]
     if end.at and end is not base:  # no late line can change it any more
         forgets.append(end.at + LATENESS - SETTLE)
     return Folded(
@@ -114,16 +131,24 @@ def fold(
 
 
 def _walk(
-    detector: Detector[P, S], rule: P, history: History[S], marks: tuple[Mark, ...], clock: datetime
+    detector: Detector[P, S],
+    rule: P,
+    history: History[S],
+    marks: tuple[Mark, ...],
+    clock: datetime,
+    heard_to: datetime | None,
 ) -> Iterator[_Point[S]]:
     """Each place from the base to the last mark and timer, in the order of time; the base itself is the first. Where an alarm
-    is on, its timer is asked for anew: since then more may be known of when the app was heard."""
+    is on, its timer is asked for anew: since then more may be known of when the app was heard; and behind the last mark it
+    runs up to `heard_to` only."""
     wake_at = history.base_at if history.base.alarm else history.base_wake_at
     point = _Point(history.base_at, Step(history.base, (), wake_at))
     yield point
     for mark in (*marks, None):
         until = mark.at if mark else clock - SETTLE
         while (due := point.step.wake_at) is not None and due <= until:
+            if mark is None and heard_to is not None and due > heard_to and point.step.state.alarm is not None:
+                break
             now = max(due, point.at or due)
             step = detector.tick(rule, point.step.state, now)
             found = tuple((finding, True) for finding in step.findings)

@@ -66,9 +66,18 @@ def _sentence(incident: Gist, decided: Sequence[Explained]) -> str:
     told = [one.decision for one in decided if one.decision.told]
     if told:
         where = ", ".join(str(one) for one in sorted({one.endpoint_id for one in told if one.endpoint_id}))
-        return f"{what}: told first at {instant(told[0].at)}, last at {instant(told[-1].at)} (webhook {where})."
+        says = f"{what}: told first at {instant(told[0].at)}, last at {instant(told[-1].at)} (webhook {where})."
+        return f"{says}{_held_back(decided)}"
     reasons = list(dict.fromkeys(one.decision.reason for one in decided))
     return f"{what}: told nowhere, for {'; '.join(reasons)}."
+
+
+def _held_back(decided: Sequence[Explained]) -> str:
+    """What was decided last, where that was to tell nobody."""
+    newest = decided[-1].decision
+    if any(one.decision.told for one in decided if one.decision.at == newest.at):
+        return ""
+    return f" At {instant(newest.at)} nobody was told, for {newest.reason}."
 
 
 def _until(resolved_at: datetime | None) -> str:

@@ -52,10 +52,10 @@ async def record(
     incident = await incidents.newest(conn, lease.app_id, rule=rule.name, subject=key)
     for was, now in folded.amended:
         if incident and isinstance(now, Cleared) and incident.resolved_at == was.at:
-            incident = await replaced(conn, lifecycle.amended(incident, now))
+            incident = await _refreshed(conn, lifecycle.amended(incident, now))
         elif incident and isinstance(now, Fired) and incident.resolved_at is None:
             mended = lifecycle.begun_otherwise(incident, was, now)
-            incident = await replaced(conn, mended) if mended != incident else incident
+            incident = await _refreshed(conn, mended) if mended != incident else incident
     findings: Sequence[Finding] = folded.news
     if not findings and folded.alarm and incident and incident.resolved_at:
         # Somebody has resolved it, but it goes on.
@@ -70,7 +70,7 @@ async def record(
         after = replace(after, gaps=gaps_json(gaps, since=after.opened_at))
         if after != incident:
             shown = await context.evidence_json(conn, lease, folded.alarm, known)
-            await incidents.replace_version(conn, replace(after, evidence=shown))
+            await incidents.refresh(conn, replace(after, evidence=shown))
 
 
 async def _fired(
@@ -148,8 +148,15 @@ async def _cleared(
 
 
 async def replaced(conn: AsyncConnection, incident: Incident) -> Incident:
-    """The incident with its next version, once it is written. Raises Overtaken."""
-    after = await incidents.replace_version(conn, incident)
+    """The incident with its next version, once it is written: it goes with a step. Raises Overtaken."""
+    return _not_overtaken(await incidents.replace_version(conn, incident))
+
+
+async def _refreshed(conn: AsyncConnection, incident: Incident) -> Incident:
+    return _not_overtaken(await incidents.refresh(conn, incident))
+
+
+def _not_overtaken(after: Incident | None) -> Incident:
     if after is None:
         raise Overtaken
     return after

@@ -62,6 +62,7 @@ def raised(incident: Incident, fired: Fired) -> Incident:
 
 def reopened(incident: Incident, fired: Fired, before: Sequence[datetime] = ()) -> Incident:
     """`incident`, which was resolved, as one that goes on. `before` is when it was reopened earlier, in any order."""
+    goes_on = incident.resolved_at is not None and fired.alarm.since <= incident.resolved_at  # a person has ended it
     lately = [at for at in before if at > fired.at - FLAPS_WITHIN]
     flaps = len(lately) + 1 >= FLAPS_AT
     after = replace(
@@ -69,7 +70,7 @@ def reopened(incident: Incident, fired: Fired, before: Sequence[datetime] = ()) 
         severity=max(incident.severity, fired.alarm.severity),
         status="open",
         last_seen_at=fired.alarm.last_at,
-        count=incident.count + fired.alarm.count,
+        count=max(incident.count, fired.alarm.count) if goes_on else incident.count + fired.alarm.count,
         acknowledged_at=None,
         escalated_at=None,
         resolved_at=None,

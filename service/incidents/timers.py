@@ -69,13 +69,16 @@ class Timers:
                 await _go_on(conn, lifecycle.lapsed(incident, at=at), lifecycle.LAPSED, at=at, note=_LAPSED)
             looked = await timers.looking_for_traceback(conn, now, limit=_AT_ONCE)
             for incident in looked:
-                await incidents.replace_version(conn, await with_traceback(conn, incident, now=now))
+                await incidents.refresh(conn, await with_traceback(conn, incident, now=now))
         return len(due) + len(unattended) + len(looked)
 
 
 async def _go_on(
     conn: AsyncConnection, incident: Incident, step: str | None, *, at: datetime | None, note: str | None = None
 ) -> None:
+    if step is None or at is None:
+        await incidents.refresh(conn, incident)
+        return
     after = await incidents.replace_version(conn, incident)
-    if after and step and at:
+    if after:
         await tell(conn, after, step, at=at, note=note)

@@ -138,7 +138,9 @@ class Watch:
         clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
             return
-        kept = await minutes.keep(conn, lease, rows, clock=clock.newest_at, now=now)
+        kept = await minutes.keep(
+            conn, lease, rows, clock=clock.newest_at, now=now, heard_at=before.heard_at if before else None
+        )
         events += kept.events
         rules = self._rules.for_app(lease.app, lease.environment)
         folded_to = before.newest_at if before else None
@@ -164,7 +166,10 @@ class Watch:
             after.append(RuleState(*HEARING, hearing, heard.folded.wake_at))
         known = {event.id: event for event in events if event.id}
         on = set()
-        for (name, key), folded in fold_each(rules, histories, marks, clock=clock.newest_at, gaps=heard.gaps).items():
+        heard_at = None if heard.is_paused else clock.heard_at
+        for (name, key), folded in fold_each(
+            rules, histories, marks, clock=clock.newest_at, heard_at=heard_at, gaps=heard.gaps
+        ).items():
             rule = by_name[name]
             if folded.alarm or folded.news:
                 on.add((name, key))

@@ -19,8 +19,9 @@ from service.store.silences import Silence
 # Steps with which an incident becomes loud, and those that end it.
 LOUD = frozenset({"opened", "reopened", "raised", "escalated", "lapsed", "steady", "loud"})
 ENDS = frozenset({"resolved", "settled"})
-# Steps that an incident which flaps makes again and again.
-_FLAPS = frozenset({"reopened", "resolved", "raised", "escalated"})
+# Steps of which nobody is told while the incident flaps; and why.
+_FLAPPING = frozenset({"reopened", "resolved", "raised", "escalated", "lapsed"})
+FLAPS = "it flaps, and is told again when it has been stable for 15 minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,8 @@ def _inhibited(
 
 def _flapping(incident: Mapping[str, Any], step: str, at: datetime) -> Hush | None:
     since = incident.get("flapping_since")
-    if step in _FLAPS and since and at > datetime.fromisoformat(since):
-        return Hush("it flaps, and is told again when it has been stable for 15 minutes")
+    if step in _FLAPPING and since and at > datetime.fromisoformat(since):
+        return Hush(FLAPS)
     return None
 
 

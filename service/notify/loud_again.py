@@ -16,7 +16,7 @@ from service.notify.notification import SILENCE_ENDED, TYPE_OF, Notification, in
 from service.notify.of_many import silence_ended
 from service.notify.routes import decide
 from service.store import decisions, deliveries, endpoints, hushed, incidents, silences, transitions
-from service.store.decisions import Decision
+from service.store.decisions import OF_NO_STEP, Decision
 from service.store.endpoints import EndpointRow
 from service.store.ids import new_id
 from service.store.incidents import Incident
@@ -174,7 +174,7 @@ async def _is_hushed(conn: AsyncConnection, incident: Incident, keepers: Keepers
     if hush is None:
         return False
     await hushed.mark(conn, incident.app_id, incident.id, silence_id=hush.silence_id, cause_id=hush.cause_id)
-    made = Decision(now, incident.app_id, incident.id, incident.version, None, TYPE_OF["loud"], False, hush.reason)
+    made = Decision(now, incident.app_id, incident.id, OF_NO_STEP, None, TYPE_OF["loud"], False, hush.reason)
     await decisions.record(conn, [made])
     return True
 

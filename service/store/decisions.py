@@ -1,4 +1,7 @@
-"""Whether a step was told, where, and why (not): a row each, in the transaction that fans the step out."""
+"""Whether a step was told, where, and why (not): a row each, in the transaction that fans the step out.
+
+What is decided without a step (a reminder, and that something else still hushes an incident) is a row too.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,11 +16,14 @@ from service.store.ids import new_id
 from service.store.tables import decisions as table
 from service.store.tables import transitions
 
+# The `number` of what is decided without a step of the incident.
+OF_NO_STEP = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`type` is the notification's, `number` the incident's step; `endpoint_id` None: hushed everywhere; `delivery_id` what
-    tells it."""
+    """`type` is the notification's, `number` the incident's step or OF_NO_STEP; `endpoint_id` None: hushed everywhere;
+    `delivery_id` what tells it."""
 
     at: datetime
     app_id: int
@@ -32,7 +38,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A decision and the kind of step that it is about; None where it is about none (why it goes on being hushed)."""
+    """A decision and the kind of step that it is about; None where it is about none."""
 
     decision: Decision
     step: str | None
@@ -78,6 +84,16 @@ async def openings(conn: AsyncConnection, *, since: datetime) -> list[Opening]:
     return [Opening(row.incident_id, row.endpoint_id, row.at, row.digest) for row in rows]
 
 
+async def held_back(
+    conn: AsyncConnection, app_ids: Collection[int], incident_ids: Collection[UUID], *, type: str
+) -> dict[tuple[UUID, int], str]:
+    """Why these incidents of these apps were not told of in a notification of this `type` that goes with no step, by incident
+    and endpoint, where the newest such decision was not to."""
+    asked = {"apps": list(app_ids), "incidents": list(incident_ids), "number": OF_NO_STEP, "type": type}
+    rows = await conn.execute(_HELD_BACK, asked)
+    return {(row.incident_id, row.endpoint_id): row.reason for row in rows if not row.told}
+
+
 async def of_incidents(
     conn: AsyncConnection, app_id: int, incident_ids: Collection[UUID], *, until: datetime | None = None, limit: int
 ) -> list[Explained]:
@@ -119,6 +135,11 @@ _TOLD = text("""
             where r.app_id = c.app_id and r.incident_id = c.incident_id and r.endpoint_id = c.endpoint_id and r.told
                 and r.number < :number and r.type = 'incident.resolved'), 0)
     group by c.endpoint_id""")
+
+_HELD_BACK = text("""
+    select distinct on (incident_id, endpoint_id) incident_id, endpoint_id, told, reason from decisions
+    where app_id = any(:apps) and incident_id = any(:incidents) and number = :number and type = :type
+    order by incident_id, endpoint_id, id desc""")
 
 _OPENINGS = text("""
     select c.incident_id, c.endpoint_id, min(c.at) as at, bool_or(d.incident_id is null) as digest

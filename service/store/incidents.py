@@ -1,4 +1,7 @@
-"""Incidents: one occurrence of a rule at a subject, with all that is known of it. Each change makes a new version."""
+"""Incidents: one occurrence of a rule at a subject, with all that is known of it.
+
+Each step of its life makes a new version, each write a new revision: who has read an older one must read it again.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -48,6 +51,7 @@ class Incident:
     timer_at: datetime | None = None
     traceback_at: datetime | None = None
     gaps: list[dict[str, Any]] = field(default_factory=list)  # when nobody heard the app meanwhile
+    revision: int = 1
 
     @property
     def key(self) -> str:
@@ -82,14 +86,25 @@ async def insert_new(conn: AsyncConnection, incident: Incident) -> None:
 
 
 async def replace_version(conn: AsyncConnection, incident: Incident) -> Incident | None:
-    """Writes `incident` over its stored version and gives the next one; None if another has come in between."""
-    after = replace(incident, version=incident.version + 1)
+    """Writes `incident`, which a step has changed, over what is stored and gives its next version; None if anything else was
+    written in between."""
+    return await _write(conn, incident, version=incident.version + 1)
+
+
+async def refresh(conn: AsyncConnection, incident: Incident) -> Incident | None:
+    """The same where only more is known of it, without a step: its version stays."""
+    return await _write(conn, incident, version=incident.version)
+
+
+async def _write(conn: AsyncConnection, incident: Incident, *, version: int) -> Incident | None:
+    after = replace(incident, version=version, revision=incident.revision + 1)
     written = await conn.execute(
         update(incidents)
         .where(
             incidents.c.app_id == incident.app_id,
             incidents.c.id == incident.id,
             incidents.c.version == incident.version,
+            incidents.c.revision == incident.revision,
         )
         .values(_columns(after))
     )
@@ -170,7 +185,7 @@ async def with_ids(conn: AsyncConnection, ids: Collection[UUID]) -> list[Inciden
 
 @dataclass(frozen=True, slots=True)
 class Gist:
-    """An incident as far as it is one line; `notifications`: how many steps of it were told."""
+    """An incident as far as it is one line; `notifications`: how often somebody was told of it."""
 
     id: UUID
     app: str
@@ -204,7 +219,7 @@ async def gists(
 _GISTS = text("""
     select i.id, a.name as app, a.environment, i.rule, i.subject, i.severity, i.status, i.title, i.diagnosis, i.count,
         i.opened_at, i.resolved_at, (
-            select count(distinct d.number) from decisions d
+            select count(distinct (d.number, d.at)) from decisions d
             where d.app_id = i.app_id and d.incident_id = i.id and d.told) as notifications
     from incidents i join apps a on a.id = i.app_id
     where (cast(:app as text) is null or a.name = :app)

@@ -215,7 +215,8 @@ events = _table(
 
 # What an app sent in a minute (UTC) by its lines' own times; the worker adds up what `pending` brings. `traffic_id` and
 # `heartbeat_id` are the events that the minute became once it was over, both made at `closed_at`; None: still open, or no
-# requests. Times are distributions as `parsers/traffic.py` packs them.
+# requests. The heartbeat of an app that was silent before is made sooner. Times are distributions as `parsers/traffic.py`
+# packs them.
 traffic = _table(
     "traffic",
     Column("app_id", Integer, primary_key=True),
@@ -335,6 +336,7 @@ incidents = _table(
     _time("timer_at", optional=True),  # when it escalates, or has stopped flapping: on the app's clock
     _time("traceback_at", optional=True),  # when to look for its traceback again, on the wall's clock
     Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),  # when nobody heard the app meanwhile
+    Column("revision", Integer, nullable=False, server_default=text("1")),  # of writes, as version is of steps
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
     Index("incidents_by_timer", "timer_at", postgresql_where=text("timer_at is not null")),
@@ -391,7 +393,7 @@ decisions = _table(
     Column("id", Uuid, primary_key=True),
     _time("at"),
     Column("incident_id", Uuid, nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("number", Integer, nullable=False),  # the transition's; 0: of none
     Column("endpoint_id", Integer),
     Column("type", Text, nullable=False),
     Column("told", Boolean, nullable=False),

@@ -22,7 +22,7 @@ from service.store.tables import traffic
 @dataclass(frozen=True, slots=True)
 class KeptMinute:
     """An app's minute from `at` on. Once closed (`closed_at`) it has become a heartbeat, and a traffic event if it has
-    requests."""
+    requests; the heartbeat may have been made before."""
 
     at: datetime
     counts: Minute

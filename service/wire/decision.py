@@ -11,8 +11,8 @@ from service.wire.silence import SilenceJson
 class DecisionJson(TypedDict):
     """Whether a step was told at a webhook (null: hushed everywhere), and why or why not.
 
-    `step` is the timeline's, null where it was only found to be hushed still; `type` the notification's; `says` the whole
-    sentence.
+    `step` is the timeline's and `number` its number; null and 0 for a reminder, and where it was only found to be hushed still.
+    A reminder that is held back is said once for each reason. `type` is the notification's; `says` the whole sentence.
     """
 
     at: str

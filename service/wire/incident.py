@@ -42,7 +42,8 @@ GapJson.__doc__ = "Time in which nobody heard the app: by an L code, or as the d
 
 
 class IncidentJson(TypedDict):
-    """One occurrence of a rule at a subject. `key` names it through reopenings; `version` rises with each change.
+    """One occurrence of a rule at a subject. `key` names it through reopenings; `version` is the number of its last step and
+    does not rise where only more is seen of it.
 
     `evidence`: the first event and the newest 20. `context`: the lines around the first one. `flapping`: it comes and goes,
     since `flapping_since`, and is told again when it has been stable. `gaps`: when nobody heard the app meanwhile, by an L
@@ -80,7 +81,7 @@ class IncidentJson(TypedDict):
 
 
 class IncidentGistJson(TypedDict):
-    """An incident in a line. `notifications`: how many steps of its life were told."""
+    """An incident in a line. `notifications`: how often somebody was told of it."""
 
     id: str
     rule: str

@@ -1,10 +1,14 @@
 """Why was there no page at 03:12?"""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from parsers.event import Severity
 from service.incidents import actions
+from service.incidents.step import tell
 from service.notify.fan_out import fan_out
+from service.store import incidents, silences
 from vocabulary import NOON
 
 from .conftest import Asking
@@ -96,3 +100,24 @@ async def test_acknowledging_what_is_resolved_is_409_with_the_incident(ask: Aski
     answer = await ask("POST", f"/v1/incidents/{incident.id}/acknowledge")
 
     assert (answer.status_code, answer.json()["incident"]["status"]) == (409, "resolved")
+
+
+async def test_what_was_told_once_and_then_held_back_is_said_with_what_held_it_back(ask: Asking) -> None:
+    await ask("POST", "/v1/webhooks", json={"url": "https://hooks.example.com/x"})
+    await ask("POST", "/v1/webhooks", json={"url": "https://hooks.example.com/y", "match": "app:blog"})
+    incident = await opened(ask)
+    await fanned_out(ask, seconds=3)
+    assert "nobody was told" not in (await explained(ask, minutes=1))["says"]
+    async with ask.db.begin() as conn:
+        ends_at = NOON + timedelta(hours=1)
+        await silences.add(conn, match="app:shop", starts_at=NOON, ends_at=ends_at, comment="", author="on call")
+        now = await incidents.one(conn, incident.id)
+        assert now
+        after = await incidents.replace_version(conn, replace(now, severity=Severity.CRITICAL))
+        assert after
+        await tell(conn, after, "raised", at=NOON + timedelta(minutes=2))
+    await fanned_out(ask, seconds=120)
+
+    says = (await explained(ask, minutes=2))["says"]
+    assert "told first at 2026-05-11T12:00:03.000000Z, last at 2026-05-11T12:00:03.000000Z (webhook 1)" in says
+    assert "At 2026-05-11T12:02:00.000000Z nobody was told, for silence 1 (app:shop; by on call)" in says

@@ -1,15 +1,18 @@
 """Silence is not health: what time alone ends counts only time in which the app was heard."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from folding import ORIGIN, batch_of, found, rule_named, starting
+from folding import ORIGIN, batch_of, events_of, found, promotion, rule_named, starting
 from service.detect.backtest import backtest
 from service.detect.gaps import NO_GAPS, Gap, Gaps
-from vocabulary import NOON, boot_timeout, crash, dropped, memory_quota, message, router_line, up
+from service.detect.history import SETTLE, History, fold
+from service.detect.rule import DETECTORS
+from vocabulary import NOON, api, boot_timeout, crash, dropped, memory_quota, message, router_line, up
 
 CRASHES = [crash("web.1", "12:00"), starting("web.1", "12:00:01"), crash("web.1", "12:01"), up("web.1", "12:02")]
 
@@ -73,9 +76,61 @@ def test_once_it_is_heard_again_the_rest_of_the_time_passes() -> None:
     assert after(34) < one.cleared_at < after(36)
 
 
-def test_who_speaks_now_and_then_is_not_silent() -> None:
-    now_and_then = [message("app", "web.1", "x", after(7 * n)) for n in range(-3, 1)]
-    assert found("boot_timeout", *BOOT[:2], *now_and_then, until="18:00") == ["web error 12:00 to 12:05:01"]
+def now_and_then(since: int, until: int) -> list[bytes]:
+    return [message("app", "web.1", "x", after(7 * n)) for n in range(since, until)]
+
+
+def test_who_speaks_now_and_then_has_no_gaps() -> None:
+    assert found("boot_timeout", *BOOT[:2], *now_and_then(-3, 1), until="18:00") == ["web error 12:00 to 12:05:01"]
+
+
+def as_it_came(rule: str, *messages: bytes, until: float) -> list[str]:
+    """When it was over each time, `-` where it was not: each line came at its own time, then nothing more until so many minutes
+    after noon."""
+    batches = [
+        replace(batch_of(line), heard_at=None) for line in sorted(messages, key=lambda line: line.split(b" ")[2])
+    ]
+    told = backtest([rule_named(rule)], batches, until=after(until), origin=ORIGIN)
+    return [f"{one.cleared_at:%H:%M:%S}" if one.cleared_at else "-" for one in told]
+
+
+def test_who_speaks_now_and_then_is_not_taken_for_well_before_the_next_word() -> None:
+    story = [*BOOT[:2], *now_and_then(-3, 1)]
+    assert as_it_came("boot_timeout", *story, until=24 * 60) == ["-"]
+    assert as_it_came("boot_timeout", *story, message("app", "web.1", "x", after(90)), until=91) == ["12:05:01"]
+
+
+def test_three_minutes_after_a_word_still_count() -> None:
+    for word, over in ((after(2), "-"), (after(2.1), "12:05:01")):
+        assert as_it_came("boot_timeout", *BOOT[:2], message("app", "web.1", "x", word), until=60) == [over]
+
+
+def test_an_end_that_waits_for_a_word_wakes_nobody_and_is_asked_for_with_the_first_word_that_is_enough() -> None:
+    rule = rule_named("boot_timeout")
+    marks = [found[1] for event in events_of(*BOOT[:2]) if (found := rule.mark_of(event))]
+    clock, over = after(4), after(5) + timedelta(seconds=1)
+
+    def asked(heard_at: datetime) -> tuple[datetime | None, datetime | None]:
+        detector = DETECTORS[rule.detector]
+        folded = fold(detector, rule.params, History(detector.empty), marks, clock=clock, heard_at=heard_at)
+        return folded.wake_at, folded.forget_at
+
+    enough = over - timedelta(minutes=3)
+    late = after(10) - SETTLE + timedelta(seconds=1)
+    assert asked(enough) == (over, late)
+    assert asked(enough - timedelta(seconds=1)) == (None, enough - SETTLE)
+
+
+def test_what_is_quiet_and_unheard_is_not_over_and_what_is_unheard_still_opens() -> None:
+    swapping = [memory_quota("web.1", "12:00", code="R15"), message("app", "web.1", "x", after(1))]
+    assert as_it_came("memory_quota", *swapping, until=24 * 60) == ["-"]
+    assert len(as_it_came("stuck_promotion", promotion("started", "12:00"), until=31)) == 1
+
+
+def test_who_is_scaled_away_is_not_waited_for() -> None:
+    scaled = api("Scaled to web@0:Standard-1X worker@0:Standard-1X", "12:01")
+    swapping = memory_quota("web.1", "12:00", code="R15")
+    assert as_it_came("memory_quota", swapping, scaled, until=60) == ["12:15:00"]
 
 
 def test_who_speaks_less_often_is_given_more_time_before_it_is_silent() -> None:

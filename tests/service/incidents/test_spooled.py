@@ -18,7 +18,7 @@ from service.store import clocks, incidents, spools
 from service.store.database import Database
 from service.store.frames import FrameKey
 from service.store.incidents import Incident
-from vocabulary import boot_timeout, crash, exited, frame_of, message, up
+from vocabulary import boot_timeout, crash, exited, frame_of, message, router_line, up
 
 APP = "raxx-api-prod"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -102,8 +102,9 @@ async def test_what_is_drained_is_folded_up_to_what_still_waits(db: Database) ->
 
 async def test_no_silence_ends_an_incident_while_frames_are_still_spooled(db: Database) -> None:
     began = ago(60)
-    await drain(db, (began, [boot_timeout("web.1", began), up("web.1", began + timedelta(seconds=5))]))
-    await say(db, ago(59))
+    came_up = [boot_timeout("web.1", began), up("web.1", began + timedelta(seconds=5))]
+    await drain(db, (began, came_up), (ago(57), [router_line(ago(57))]))
+    await say(db, ago(56))
     assert [one.status for one in await folded(db)] == ["open"]
     assert not await watch_of(db).turn(LONG_AGO)
     await say(db, None)

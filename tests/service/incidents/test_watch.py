@@ -252,6 +252,7 @@ async def test_an_incident_that_a_person_resolved_is_reopened_when_it_goes_on(db
     await keep(db, APP, state("web.1", "crashed", "starting", earlier), crash("web.1", later))
     [again] = await folded(db)
     assert (again.status, again.id) == ("open", incident.id)
+    assert (incident.count, again.count) == (2, 3)  # the crashes that there were, each once
 
 
 async def test_an_end_that_late_lines_have_moved_is_mended_without_telling_anyone(db: Database) -> None:

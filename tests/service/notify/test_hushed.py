@@ -179,3 +179,18 @@ async def test_what_flaps_is_hushed_until_it_is_stable(db: Database) -> None:
     await goes_on(db, incident, "settled", lambda one: replace(one, flapping_since=None), seconds=950)
 
     assert await told(db, seconds=950) == [("resolved", "crash_loop")]
+
+
+async def test_an_acknowledgement_that_lapses_while_it_flaps_is_told_once_it_is_stable(db: Database) -> None:
+    await add(db, HOOK)
+    incident = await opened(db)
+    await over(db, incident, seconds=10)
+    await reopened(db, incident, seconds=20, flapping_since=after(20))
+    await told(db, seconds=20)
+    await goes_on(db, incident, "acknowledged", lambda one: lifecycle.acknowledged(one, at=after(30)), seconds=30)
+    assert [type for type, _ in await told(db, seconds=30)] == ["acknowledged"]
+    await goes_on(db, incident, "lapsed", lambda one: lifecycle.lapsed(one, at=after(60)), seconds=60)
+    assert await told(db, seconds=60) == []
+    await goes_on(db, incident, "steady", lambda one: replace(one, flapping_since=None), seconds=950)
+
+    assert [type for type, _ in await told(db, seconds=950)] == ["reminder"]

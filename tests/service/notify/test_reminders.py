@@ -3,12 +3,16 @@
 import asyncio
 import json
 
+from sqlalchemy import text
+
 from receiver import Receiver, answer
+from service.notify import endpoints
 from service.notify.deliver import Deliverer
 from service.notify.fan_out import fan_out
 from service.notify.reminders import remind
 from service.store.database import Database
 
+from .lives import opened, reasons, silenced
 from .outbox import PUBLIC_URL, MakeDeliverer, add, after, keep, ledger, rounds, step
 
 
@@ -122,3 +126,47 @@ async def test_who_was_told_of_an_incident_in_a_digest_is_reminded_of_it(db: Dat
         await rounds(deliverer, at=after(700))
 
     assert types(receiver).count("incident.reminder") == 12
+
+
+async def test_each_reminder_is_a_decision_with_its_reason_and_its_delivery(db: Database, deliverer: Deliverer) -> None:
+    async with Receiver() as receiver:
+        await add(db, receiver.url, repeat_s=600)
+        one = await opened(db)
+        for seconds in (0, 600, 900, 1200):
+            await rounds(deliverer, at=after(seconds))
+
+    why = "nobody has acknowledged it, and it wants a reminder each 600 s"
+    assert await reasons(db, one) == [("opened", True, 'its filter "" holds'), (None, True, why), (None, True, why)]
+    async with db.read() as conn:
+        told = await conn.execute(text("select d.type from decisions c join deliveries d on d.id = c.delivery_id"))
+        assert sorted(told.scalars()) == ["incident.opened", "incident.reminder", "incident.reminder"]
+
+
+async def test_a_reminder_that_is_held_back_is_said_once_and_again_when_the_reason_is_another(
+    db: Database, deliverer: Deliverer
+) -> None:
+    async with Receiver() as receiver:
+        await add(db, receiver.url, repeat_s=600)
+        one = await opened(db)
+        await rounds(deliverer)
+        first = await silenced(db, "app:shop", since=300, until=1300, comment="one")
+        second = await silenced(db, "app:shop", since=900, until=3000, comment="two")
+        for seconds in range(600, 2000, 10):
+            await rounds(deliverer, at=after(seconds))
+
+    held = [reason.split(" (")[0] for step, told, reason in await reasons(db, one) if step is None and not told]
+    # The second is found twice: as the first one ends, and as what holds the next reminder back.
+    assert held == [f"silence {first.id}", f"silence {second.id}", f"silence {second.id}"]
+    assert types(receiver) == ["incident.opened", "silence.ended"]
+
+
+async def test_a_reminder_that_its_route_no_longer_wants_is_said_once(db: Database, deliverer: Deliverer) -> None:
+    async with Receiver() as receiver:
+        endpoint = (await add(db, receiver.url, repeat_s=600)).endpoint
+        one = await opened(db)
+        await rounds(deliverer)
+        await endpoints.change(db, endpoint.id, {"match": "app:blog"})
+        for seconds in (600, 610, 1200):
+            await rounds(deliverer, at=after(seconds))
+
+    assert (await reasons(db, one))[1:] == [(None, False, 'its filter "app:blog" does not hold')]

@@ -224,7 +224,8 @@ class OnPostgres:
             else:
                 current = await incidents.one(conn, incident.id)
                 assert current
-                after = await incidents.replace_version(conn, replace(incident, version=current.version))
+                newest = replace(incident, version=current.version, revision=current.revision)
+                after = await incidents.replace_version(conn, newest)
             assert after
             await tell(conn, after, step, at=at)
             return after
