@@ -38,6 +38,9 @@ POLL_SECONDS = 0.5
 # Chunks folded in one transaction: enough to catch up quickly, few enough that no app waits long behind another.
 BATCH_CHUNKS = 200
 APPS_PER_CLAIM = 16
+# So many apps are folded at a time: most of a fold is waiting for the database, and an app that has much to fold must not keep
+# the others waiting.
+LANES = 3
 # An app whose fold fails is tried again after this long.
 RESTING_SECONDS = 5.0
 # How long to wait before trying again when the database is away.
@@ -57,58 +60,89 @@ class Watch:
         self._flag_prefix = flag_prefix
         self._holder = holder
         self._settled: set[int] = set()  # apps whose states and incidents are of the rules as they are now
+        self._folding: set[int] = set()  # apps whose turn it is
+        self._claiming = asyncio.Lock()
         self._resting: dict[int, float] = {}  # apps whose fold has failed, until when they are left alone
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
         async with listen(self._db, PENDING) as woken:
-            started_at: datetime | None = None
-            looked_at_rules = False
-            while not stop.is_set():
-                woken.clear()
-                try:
-                    if started_at is None:
-                        async with self._db.read() as conn:
-                            started_at = await clocks.now(conn)
-                    if not looked_at_rules:
-                        async with self._db.begin() as conn:
-                            await rule_change.wake_changed(conn, self._rules)
-                        looked_at_rules = True
-                    busy = await self.turn(started_at)
-                except StoreAway as error:
-                    log.warning("watch.away", reason=str(error))
-                    started_at = None  # what came meanwhile is on its way
-                    await _first(stop.wait(), seconds=AWAY_SECONDS)
-                    continue
-                if not busy:
-                    await _first(woken.wait(), stop.wait(), seconds=POLL_SECONDS)
+            await self._wake_changed(stop)
+            async with asyncio.TaskGroup() as group:
+                for _ in range(LANES):
+                    group.create_task(self._take_turns(stop, woken))
             await self._leave()
 
+    async def _wake_changed(self, stop: asyncio.Event) -> None:
+        """Lets the apps whose rules are others now be folded with them."""
+        while not stop.is_set():
+            try:
+                async with self._db.begin() as conn:
+                    await rule_change.wake_changed(conn, self._rules)
+                return
+            except StoreAway as error:
+                log.warning("watch.away", reason=str(error))
+                await _first(stop.wait(), seconds=AWAY_SECONDS)
+
+    async def _take_turns(self, stop: asyncio.Event, woken: asyncio.Event) -> None:
+        started_at: datetime | None = None
+        while not stop.is_set():
+            woken.clear()
+            try:
+                if started_at is None:
+                    async with self._db.read() as conn:
+                        started_at = await clocks.now(conn)
+                busy = await self.turn(started_at)
+            except StoreAway as error:
+                log.warning("watch.away", reason=str(error))
+                started_at = None  # what came meanwhile is on its way
+                await _first(stop.wait(), seconds=AWAY_SECONDS)
+                continue
+            if not busy:
+                await _first(woken.wait(), stop.wait(), seconds=POLL_SECONDS)
+
     async def turn(self, started_at: datetime) -> bool:
-        """One batch of each app that waits and can be had; whether there was any."""
-        async with self._db.begin() as conn:
+        """One batch of each app that waits and can be had, save those whose turn it is already; whether there was any."""
+        claimed, spooled_since = await self._claim(started_at)
+        awake = [lease for lease in claimed if self._resting.get(lease.app_id, 0.0) <= monotonic()]
+        try:
+            for lease in awake:
+                await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
+                self._folding.discard(lease.app_id)
+        finally:
+            self._folding.difference_update(lease.app_id for lease in claimed)
+        return bool(awake)
+
+    async def _claim(self, started_at: datetime) -> tuple[list[Lease], datetime | None]:
+        async with self._claiming, self._db.begin() as conn:
             spooled_since = await spools.oldest(conn, started_at=started_at)
             claimed = await leases.claim(
-                conn, holder=self._holder, started_at=started_at, spooled_since=spooled_since, most=APPS_PER_CLAIM
+                conn,
+                holder=self._holder,
+                started_at=started_at,
+                spooled_since=spooled_since,
+                save=self._folding,
+                most=APPS_PER_CLAIM,
             )
-        awake = [lease for lease in claimed if self._resting.get(lease.app_id, 0.0) <= monotonic()]
-        for lease in awake:
-            try:
-                with metrics.FOLD_SECONDS.time():
-                    async with self._db.begin() as conn:
-                        await self._fold_app(
-                            conn, lease, started_at=started_at, spooled_since=spooled_since, now=datetime.now(UTC)
-                        )
-            except StoreAway:
-                raise
-            except Overtaken:
-                continue  # it waits still, and is folded again with what the person did
-            except Exception as error:
-                # Whatever is wrong with one app's lines must not stop the others; its own wait, and are not lost.
-                self._resting[lease.app_id] = monotonic() + RESTING_SECONDS
-                metrics.FOLD_FAILURES.inc()
-                log.exception("watch.fold_failed", app=lease.app, reason=type(error).__name__)
-        return bool(awake)
+            self._folding.update(lease.app_id for lease in claimed)
+        return claimed, spooled_since
+
+    async def _fold(self, lease: Lease, *, started_at: datetime, spooled_since: datetime | None) -> None:
+        """One batch of an app; what is wrong with it is its own. Raises StoreAway."""
+        now = datetime.now(UTC)
+        try:
+            with metrics.FOLD_SECONDS.time():
+                async with self._db.begin() as conn:
+                    await self._fold_app(conn, lease, started_at=started_at, spooled_since=spooled_since, now=now)
+        except StoreAway:
+            raise
+        except Overtaken:
+            pass  # it waits still, and is folded again with what the person did
+        except Exception as error:
+            # Whatever is wrong with one app's lines must not stop the others; its own wait, and are not lost.
+            self._resting[lease.app_id] = monotonic() + RESTING_SECONDS
+            metrics.FOLD_FAILURES.inc()
+            log.exception("watch.fold_failed", app=lease.app, reason=type(error).__name__)
 
     async def _leave(self) -> None:
         try:

@@ -3,6 +3,7 @@
 No session locks: they do not survive PgBouncer's transaction mode, and a worker that hangs would hold them for ever.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,7 +44,8 @@ _CLAIM = text(
         insert into leases as held (app_id, holder, token, expires_at)
         select due.app_id, :holder, 1, now() + interval '{LEASE_SECONDS} seconds' from due
         left join leases as taken on taken.app_id = due.app_id
-        where taken.app_id is null or taken.holder = :holder or taken.expires_at < now()
+        where (taken.app_id is null or taken.holder = :holder or taken.expires_at < now())
+          and due.app_id <> all (cast(:save as int[]))
         order by taken.expires_at nulls first, due.app_id limit :most -- who was served longest ago is served first
         on conflict (app_id) do update
         set holder = excluded.holder, expires_at = excluded.expires_at,
@@ -58,15 +60,21 @@ _CLAIM = text(
 
 
 async def claim(
-    conn: AsyncConnection, *, holder: str, started_at: datetime, spooled_since: datetime | None = None, most: int
+    conn: AsyncConnection,
+    *,
+    holder: str,
+    started_at: datetime,
+    spooled_since: datetime | None = None,
+    save: Collection[int] = (),
+    most: int,
 ) -> list[Lease]:
-    """Turns at up to `most` apps that have something to fold: lines that wait; in silence, a timer that
-    is due, or a minute of traffic that is over.
+    """Turns at up to `most` apps, none of them in `save`, that have something to fold: lines that wait; in silence, a timer
+    that is due, or a minute of traffic that is over.
 
     `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence. Nor is
     there any while frames are still on a disk, and of those that came from `spooled_since` on some are.
     """
-    given = {"holder": holder, "started_at": started_at, "spooled_since": spooled_since, "most": most}
+    given = {"holder": holder, "started_at": started_at, "spooled_since": spooled_since, "save": list(save), "most": most}
     rows = await conn.execute(_CLAIM, given)
     return [Lease(row.app_id, row.name, row.environment, holder, row.token) for row in rows]
 

@@ -1,5 +1,6 @@
 """The worker's loop over real rows: what is pending becomes incidents, in one transaction, once."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from keeping import keep
+from processes import eventually
 from service.detect.rule_book import RuleBook
 from service.incidents import actions
 from service.incidents.watch import Watch
@@ -262,3 +264,20 @@ async def test_an_end_that_late_lines_have_moved_is_mended_without_telling_anyon
     await keep(db, CONSOLE, promotion("deployed", "12:00:04", state="deployed"))
     assert [one.resolved_at for one in await folded(db)] == [seconds_after("12:00:04", 0)]
     assert await rows(db, "select type from transitions order by number") == [("opened",), ("resolved",)]
+
+
+async def test_an_app_whose_turn_takes_long_keeps_no_other_waiting(db: Database) -> None:
+    await keep(db, APP, up("web.1"))
+    await folded(db)
+    stop = asyncio.Event()
+    locked = "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    opened = "select name from incidents join apps on apps.id = app_id"
+    async with db.begin() as conn:
+        await conn.execute(text("select from clocks for update"))  # without which no fold of the app ends
+        await keep(db, APP, boot_timeout("web.1"))
+        running = asyncio.create_task(watch_of(db).run(stop))
+        await eventually(lambda: rows(db, locked), bool)
+        await keep(db, CONSOLE, boot_timeout("web.1"))
+        assert await eventually(lambda: rows(db, opened), bool) == [(CONSOLE,)]
+    stop.set()
+    await running
