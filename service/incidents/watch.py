@@ -5,9 +5,10 @@ committed together or not at all, so a worker may die anywhere. Who may fold an 
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -37,10 +38,12 @@ from service.store.wakeups import PENDING, listen
 POLL_SECONDS = 0.5
 # Chunks folded in one transaction: enough to catch up quickly, few enough that no app waits long behind another.
 BATCH_CHUNKS = 200
-APPS_PER_CLAIM = 16
 # So many apps are folded at a time: most of a fold is waiting for the database, and an app that has much to fold must not keep
 # the others waiting.
 LANES = 3
+# An app whose lines never stop is folded again no sooner than its last fold took, or this: to fold what came in 50 ms costs
+# nearly as much as what came in a hundred.
+MOST_BREATH_SECONDS = 0.25
 # An app whose fold fails is tried again after this long.
 RESTING_SECONDS = 5.0
 # How long to wait before trying again when the database is away.
@@ -61,17 +64,27 @@ class Watch:
         self._holder = holder
         self._settled: set[int] = set()  # apps whose states and incidents are of the rules as they are now
         self._folding: set[int] = set()  # apps whose turn it is
-        self._claiming = asyncio.Lock()
-        self._resting: dict[int, float] = {}  # apps whose fold has failed, until when they are left alone
+        self._breath: dict[int, float] = {}
+        self._resting: dict[int, float] = {}
+        self._was_away = False  # the database, since it was last asked what time it is
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
-        async with listen(self._db, PENDING) as woken:
+        async with listen(self._db, PENDING, self._heeds) as woken:
             await self._wake_changed(stop)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(LANES):
-                    group.create_task(self._take_turns(stop, woken))
+            async with asyncio.TaskGroup() as lanes:
+                await self._give_turns(stop, woken, lanes)
             await self._leave()
+
+    async def turn(self, started_at: datetime) -> bool:
+        """One batch of each app that waits and can be had, one after the other; whether there was any."""
+        claimed, spooled_since = await self._claim(started_at, save=self._resting_now(), most=16)
+        try:
+            for lease in claimed:
+                await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
+        finally:
+            self._folding.difference_update(lease.app_id for lease in claimed)
+        return bool(claimed)
 
     async def _wake_changed(self, stop: asyncio.Event) -> None:
         """Lets the apps whose rules are others now be folded with them."""
@@ -84,56 +97,84 @@ class Watch:
                 log.warning("watch.away", reason=str(error))
                 await _first(stop.wait(), seconds=AWAY_SECONDS)
 
-    async def _take_turns(self, stop: asyncio.Event, woken: asyncio.Event) -> None:
+    async def _give_turns(self, stop: asyncio.Event, woken: asyncio.Event, lanes: asyncio.TaskGroup) -> None:
         started_at: datetime | None = None
         while not stop.is_set():
             woken.clear()
+            save = self._resting_now() | self._breathing()
             try:
-                if started_at is None:
+                if started_at is None or self._was_away:
                     async with self._db.read() as conn:
                         started_at = await clocks.now(conn)
-                busy = await self.turn(started_at)
+                    self._was_away = False
+                if len(self._folding) < LANES:
+                    claimed, spooled_since = await self._claim(started_at, save=save, most=LANES - len(self._folding))
+                    for lease in claimed:
+                        lanes.create_task(self._in_lane(lease, woken, started_at, spooled_since))
             except StoreAway as error:
                 log.warning("watch.away", reason=str(error))
-                started_at = None  # what came meanwhile is on its way
+                self._was_away = True  # what came meanwhile is on its way
                 await _first(stop.wait(), seconds=AWAY_SECONDS)
                 continue
-            if not busy:
-                await _first(woken.wait(), stop.wait(), seconds=POLL_SECONDS)
+            seconds = min(save.values(), default=inf) - monotonic()
+            await _first(woken.wait(), stop.wait(), seconds=max(0.0, min(seconds, POLL_SECONDS)))
 
-    async def turn(self, started_at: datetime) -> bool:
-        """One batch of each app that waits and can be had, save those whose turn it is already; whether there was any."""
-        claimed, spooled_since = await self._claim(started_at)
-        awake = [lease for lease in claimed if self._resting.get(lease.app_id, 0.0) <= monotonic()]
+    async def _in_lane(
+        self, lease: Lease, woken: asyncio.Event, started_at: datetime, spooled_since: datetime | None
+    ) -> None:
         try:
-            for lease in awake:
-                await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
-                self._folding.discard(lease.app_id)
+            await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
+        except StoreAway as error:
+            log.warning("watch.away", app=lease.app, reason=str(error))
+            self._was_away = True
+            self._resting[lease.app_id] = monotonic() + AWAY_SECONDS
         finally:
-            self._folding.difference_update(lease.app_id for lease in claimed)
-        return bool(awake)
+            self._folding.discard(lease.app_id)
+            woken.set()
 
-    async def _claim(self, started_at: datetime) -> tuple[list[Lease], datetime | None]:
-        async with self._claiming, self._db.begin() as conn:
+    def _heeds(self, apps: str) -> bool:
+        """Whether there is somebody to take a turn at one of the apps that a notification names."""
+        return not apps or any(
+            int(app) not in self._folding and int(app) not in self._breath for app in apps.split(",")
+        )
+
+    def _breathing(self) -> dict[int, float]:
+        """Apps that were folded just now, each until when others come first."""
+        self._breath = {app_id: until for app_id, until in self._breath.items() if until > monotonic()}
+        return self._breath
+
+    def _resting_now(self) -> dict[int, float]:
+        """Apps whose fold has failed, each until when it is left alone."""
+        self._resting = {app_id: until for app_id, until in self._resting.items() if until > monotonic()}
+        return self._resting
+
+    async def _claim(
+        self, started_at: datetime, *, save: Collection[int], most: int
+    ) -> tuple[list[Lease], datetime | None]:
+        async with self._db.begin() as conn:
             spooled_since = await spools.oldest(conn, started_at=started_at)
             claimed = await leases.claim(
                 conn,
                 holder=self._holder,
                 started_at=started_at,
                 spooled_since=spooled_since,
-                save=self._folding,
-                most=APPS_PER_CLAIM,
+                save=self._folding.union(save),
+                most=most,
             )
-            self._folding.update(lease.app_id for lease in claimed)
+        self._folding.update(lease.app_id for lease in claimed)
         return claimed, spooled_since
 
     async def _fold(self, lease: Lease, *, started_at: datetime, spooled_since: datetime | None) -> None:
         """One batch of an app; what is wrong with it is its own. Raises StoreAway."""
-        now = datetime.now(UTC)
+        now, began = datetime.now(UTC), monotonic()
         try:
             with metrics.FOLD_SECONDS.time():
                 async with self._db.begin() as conn:
-                    await self._fold_app(conn, lease, started_at=started_at, spooled_since=spooled_since, now=now)
+                    chunks = await self._fold_app(
+                        conn, lease, started_at=started_at, spooled_since=spooled_since, now=now
+                    )
+            if chunks < BATCH_CHUNKS:
+                self._breath[lease.app_id] = monotonic() + min(monotonic() - began, MOST_BREATH_SECONDS)
         except StoreAway:
             raise
         except Overtaken:
@@ -159,10 +200,11 @@ class Watch:
         started_at: datetime,
         spooled_since: datetime | None,
         now: datetime,
-    ) -> None:
-        """Folds what came of the app, up to `spooled_since`: of what came later some may still be on a disk."""
+    ) -> int:
+        """Folds what came of the app, up to `spooled_since`: of what came later some may still be on a disk. Gives how many
+        chunks that was."""
         if not await leases.fence(conn, lease):
-            return
+            return 0
         rows = await pending.waiting(conn, lease.app_id, before=spooled_since, most=BATCH_CHUNKS)
         before = await clocks.read(conn, lease.app_id)
         went_on = await going_on.go_on(conn, lease, rows, going_on.kept(before), self._reading)
@@ -171,7 +213,7 @@ class Watch:
         events += went_on.events
         clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
-            return
+            return 0
         kept = await minutes.keep(
             conn, lease, rows, clock=clock.newest_at, now=now, heard_at=before.heard_at if before else None
         )
@@ -221,6 +263,7 @@ class Watch:
         clock = replace(clock, wake_at=wake_at, minute_at=kept.open_at, unfinished=unfinished)
         await clocks.record(conn, lease.app_id, clock)
         self._settled.add(lease.app_id)
+        return len(rows)
 
 
 def _advance(

@@ -27,6 +27,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 AROUND_MIDNIGHT = timedelta(minutes=10)
 
 _DAY = timedelta(days=1)
+_MOST_NAMED = 100  # apps in one notification, which holds 8,000 bytes
 
 CHUNK_COLUMNS: Columns = {
     "app_id": int4,
@@ -103,7 +104,7 @@ async def keep_new(
         if is_new:
             await _copy(conn, rows)
         # One round trip for the last three.
-        await conn.execute(f"{_coming(rows.pending)} notify {PENDING}; commit" if is_new else "rollback")
+        await conn.execute(f"{_coming(rows.pending)} {_notifying(rows.pending)}; commit" if is_new else "rollback")
     except Exception as error:
         # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
         if not isinstance(error, TimeoutError):
@@ -159,6 +160,11 @@ def _coming(pending: Sequence[Pending]) -> str:
         insert into pending (app_id, chunk_id, received_at, newest_at, events, traffic, unfinished) values {news};
         insert into arrivals (app_id, chunk_id, received_at, events) values {arrivals};
     """  # noqa: S608 - numbers, ids and times of our own making
+
+
+def _notifying(pending: Sequence[Pending]) -> str:
+    apps = {one.app_id for one in pending}
+    return f"notify {PENDING}, '{','.join(map(str, apps))}'" if len(apps) <= _MOST_NAMED else f"notify {PENDING}"
 
 
 def _time(at: datetime) -> str:

@@ -74,7 +74,13 @@ async def claim(
     `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence. Nor is
     there any while frames are still on a disk, and of those that came from `spooled_since` on some are.
     """
-    given = {"holder": holder, "started_at": started_at, "spooled_since": spooled_since, "save": list(save), "most": most}
+    given = {
+        "holder": holder,
+        "started_at": started_at,
+        "spooled_since": spooled_since,
+        "save": list(save),
+        "most": most,
+    }
     rows = await conn.execute(_CLAIM, given)
     return [Lease(row.app_id, row.name, row.environment, holder, row.token) for row in rows]
 

@@ -5,13 +5,13 @@ transaction mode, where LISTEN reaches a server that others share) costs a poll'
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from service.log import log
 from service.store.database import Database, is_away
 
-PENDING = "drainwatch_pending"  # an ingest commit left events to fold
+PENDING = "drainwatch_pending"  # an ingest commit left events to fold; its payload are the apps' ids, or nothing
 DELIVERIES = "drainwatch_deliveries"  # there is something to tell
 
 _RETRY_SECONDS = 1.0
@@ -20,13 +20,16 @@ _ASK_SECONDS = 30.0
 
 
 @asynccontextmanager
-async def listen(db: Database, channel: str) -> AsyncIterator[asyncio.Event]:
-    """An event that is set at each notification on `channel`, and whenever one may have been missed; clear it, then look.
+async def listen(
+    db: Database, channel: str, heeds: Callable[[str], bool] = lambda _: True
+) -> AsyncIterator[asyncio.Event]:
+    """An event that is set at each notification on `channel` whose payload is heeded, and whenever one may have been missed;
+    clear it, then look.
 
     Does not wait for the database: while it is away the event stays as it is, and listening begins again by itself.
     """
     woken = asyncio.Event()
-    listening = asyncio.create_task(_keep_listening(db, channel, woken), name=f"listen {channel}")
+    listening = asyncio.create_task(_keep_listening(db, channel, heeds, woken), name=f"listen {channel}")
     try:
         yield woken
     finally:
@@ -35,22 +38,26 @@ async def listen(db: Database, channel: str) -> AsyncIterator[asyncio.Event]:
             await listening
 
 
-async def _keep_listening(db: Database, channel: str, woken: asyncio.Event) -> None:
+async def _keep_listening(db: Database, channel: str, heeds: Callable[[str], bool], woken: asyncio.Event) -> None:
     while True:
         try:
-            await _listen_once(db, channel, woken)
+            await _listen_once(db, channel, heeds, woken)
         except Exception as error:  # whatever it is, polling goes on and so does trying
             if not is_away(error):  # whoever works with the database says that it is away
                 log.warning("wakeups.failed", channel=channel, reason=str(error))
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _listen_once(db: Database, channel: str, woken: asyncio.Event) -> None:
+async def _listen_once(db: Database, channel: str, heeds: Callable[[str], bool], woken: asyncio.Event) -> None:
+    def notified(_conn: object, _pid: int, _channel: str, payload: object) -> None:
+        if heeds(str(payload)):
+            woken.set()
+
     conn = await db.asyncpg()
     try:
         ended = asyncio.Event()
         conn.add_termination_listener(lambda _: ended.set())
-        await conn.add_listener(channel, lambda *_: woken.set())
+        await conn.add_listener(channel, notified)
         woken.set()  # for all that was said before
         while not ended.is_set():
             with suppress(TimeoutError):
