@@ -214,8 +214,9 @@ def _glob(name: str, pattern: str) -> Condition:
 
 
 def _any_like(items: FunctionElement[str], wanted: ColumnElement[str]) -> Condition:
-    item = items.column_valued("item")
-    return exists(select(literal_column("1")).where(item.like(wanted)).correlate(events))
+    # Under its own name: a bare one would be that of whatever the condition stands in.
+    among = items.table_valued("item").render_derived()
+    return exists(select(literal_column("1")).select_from(among).where(among.c.item.like(wanted)).correlate(events))
 
 
 def _has(name: str) -> Condition:

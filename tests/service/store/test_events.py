@@ -171,6 +171,16 @@ async def test_a_filter_leaves_what_is_in_it_on_pages_of_any_size(db: Database) 
             assert found == expected, (q, wanted, limit)
 
 
+async def test_a_pattern_of_a_field_stands_beside_every_way_through_the_indexes(db: Database) -> None:
+    await keep(db, "shop", router_line("12:00", code="H12", path="/api/x"), router_line("12:01", code="H13", path="/y"))
+    await keep(db, "blog", router_line("12:02", code="H12", path="/api/z"))
+
+    for q in ("path:/api/*", "code:H12 path:/api/*", "kind:router_error path:/api/*", "app:* code:H12 path:/a*"):
+        for wanted in ({}, {"app": "shop"}, {"code": "H12"}, {"app": "shop", "code": "H12", "kind": "router_error"}):
+            found = await latest(db, q=parse_filter(q), **wanted)
+            assert codes(found) == ["H12"] * (1 if "app" in wanted else 2), (q, wanted)
+
+
 async def test_a_filter_that_is_asked_in_vain_ends_its_page_and_the_next_goes_on(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
