@@ -62,5 +62,5 @@ def install(app: FastAPI, api: Api) -> None:
     app.router.redirect_slashes = False  # what is not there is a 404, and no way round the guard
     for router in ROUTERS:
         app.include_router(router)
-    install_problems(app)
+    install_problems(app, ROUTERS)
     app.openapi = describe(app)  # type: ignore[method-assign]
