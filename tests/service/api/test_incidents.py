@@ -96,11 +96,15 @@ async def test_incidents_are_filtered_and_paged_newest_first(ask: Asking) -> Non
         ({"severity": "error"}, ["shop", "shop"]),
         ({"since": "2026-05-11T12:02:00Z"}, ["blog"]),
         ({"until": "2026-05-11T12:02:00Z"}, ["shop", "shop"]),
+        ({"q": "rule:crash_loop -status:resolved"}, ["blog"]),
+        ({"q": "severity>=error", "app": "shop"}, ["shop", "shop"]),
     ):
         found = (await ask.get("/v1/incidents", **filters))["items"]
         assert [one["app"] for one in found] == expected, filters
     first = await ask.get("/v1/incidents", limit="2")
     second = await ask.get("/v1/incidents", limit="2", cursor=first["next_cursor"])
+    of_shop = await ask.get("/v1/incidents", limit="1", q="app:shop")
+    assert (await ask.get("/v1/incidents", q="app:shop", cursor=of_shop["next_cursor"]))["next_cursor"] is None
     assert [one["app"] for one in first["items"] + second["items"]] == ["blog", "shop", "shop"]
     assert second["next_cursor"] is None
     assert (await ask.get("/v1/incidents", limit="3"))["next_cursor"] is None
