@@ -8,6 +8,7 @@ from service.api import (
     codes,
     deliveries,
     docs,
+    doctor,
     drains,
     events,
     health,
@@ -49,6 +50,7 @@ ROUTERS = (
     tokens.router,
     quarantine.router,
     health.router,
+    doctor.router,
     metrics.router,
     docs.router,
 )
