@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from keeping import keep
 from listening import ADMIN, Listener, web_process
@@ -250,12 +252,40 @@ def _ids(text: str) -> list[str]:
     return [block.partition("id: ")[2].partition("\n")[0] for block in _whole(text)]
 
 
-async def test_a_revoked_token_ends_its_streams(db: Database, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
+async def test_a_revoked_token_ends_its_streams_at_once_in_every_process(
+    db: Database, url: str, emptied_url: str
+) -> None:
+    revoked, token = await access.create(db, name="tail", scope="read")
+    _, other = await access.create(db, name="other", scope="read")
+    async with web_process(emptied_url) as second, AsyncExitStack() as stack:
+        ending = [
+            await stack.enter_async_context(Listener(path, token=token).at(address))
+            for path in ("/v1/events/stream", "/v1/lines/stream")
+            for address in (url, second)
+        ]
+        staying = [
+            await stack.enter_async_context(Listener("/v1/events/stream", token=one).at(second))
+            for one in (other, ADMIN)
+        ]
+        await access.revoke(db, revoked.id)
+        await keep(db, "shop", router_line(code="H12"))  # committed after the revocation: for the others alone
+        began = monotonic()
+        await becomes_true(lambda: all(one.ended for one in ending))
+        took = monotonic() - began
+
+        for one in staying:
+            await one.until(1)
+        assert took < 2 * feed.POLL_SECONDS < stream.PING_SECONDS
+        assert [one.got for one in ending] == [[]] * 4
+        assert not any(one.ended for one in staying)
+
+
+async def test_a_revocation_that_nobody_is_woken_for_ends_streams_with_the_next_look(db: Database, url: str) -> None:
     made, token = await access.create(db, name="tail", scope="read")
     async with Listener("/v1/events/stream", token=token).at(url) as listener:
-        await access.revoke(db, made.id)
-        await becomes_true(lambda: listener.ended)
+        async with db.begin() as conn:
+            await conn.execute(text("update tokens set revoked_at = now() where id = :id"), {"id": made.id})
+        await becomes_true(lambda: listener.ended, seconds=4 * feed.POLL_SECONDS)
 
 
 async def test_a_place_of_no_stream_is_400_and_one_of_too_long_ago_is_410(ask: Asking) -> None:
