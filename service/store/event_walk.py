@@ -183,8 +183,8 @@ class Walk:
     def _ends(self, after: Key | None, edge: Key | None) -> tuple[Key | datetime | None, Key | datetime | None]:
         """From where on (inclusive) and up to where (exclusive) the walk goes: of two bounds on a side the narrower one alone.
 
-        With both Postgres begins or ends by the wider one, and reads all entries in between. (Before 18 it does not end by a row
-        of columns at all, and reads what there is of the app: 1 ms a week's partition with 10,000 of it.)
+        With both Postgres begins or ends by the wider one, and reads all entries in between. (Before 18 it does not end by a
+        row of columns at all, and reads what there is of the app: 1 ms a week's partition with 10,000 of it.)
         """
         since, until = self.wanted.since, self.wanted.until
         return (
