@@ -1,10 +1,11 @@
-"""Housekeeping, by every worker: partitions made ahead and dropped, small chunks merged, what is old forgotten.
+"""Housekeeping, by every worker: that it lives, partitions made ahead and dropped, small chunks merged, what is old forgotten.
 
 None of it is urgent, and all of it may be done twice, by several workers at once, or be cut off anywhere: each job looks at
 what is there and does what is left to do. So whatever goes wrong, nobody else is disturbed, and it is tried again later.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from service.errors import StoreAway
 from service.log import log
 from service.settings import RetentionSettings
-from service.store import arrivals, forgetting, merging, partitions
+from service.store import arrivals, forgetting, merging, partitions, workers
 from service.store.database import Database
 from service.store.partitions import Retention
 
@@ -25,16 +26,29 @@ HOURLY = 3600.0
 MERGING_SECONDS = 20.0
 # How soon a job that could not be done is tried again.
 AGAIN_SECONDS = 60.0
+# A worker that ends says so, unless that takes longer.
+LEAVING_SECONDS = 1.0
 # Rows that one transaction forgets: milliseconds, and no lock that anyone waits for.
 FORGOTTEN_AT_ONCE = 500
 
 
-async def keep_house(db: Database, retention: RetentionSettings, stop: asyncio.Event) -> None:
-    """Until `stop` is set. A database that is away is waited for."""
+async def keep_house(db: Database, retention: RetentionSettings, stop: asyncio.Event, *, holder: str) -> None:
+    """Until `stop` is set; meanwhile the worker `holder` counts as one that lives. A database that is away is waited for."""
     async with asyncio.TaskGroup() as group:
+        group.create_task(_again(lambda: say_alive(db, holder), workers.SAY_SECONDS, stop))
         group.create_task(_again(lambda: tend_partitions(db, retention), HOURLY, stop))
         group.create_task(_again(lambda: merge_chunks(db, stop), MERGING_SECONDS, stop))
         group.create_task(_again(lambda: forget_old(db, retention, stop), HOURLY, stop))
+
+    with contextlib.suppress(StoreAway, DBAPIError, TimeoutError):
+        async with asyncio.timeout(LEAVING_SECONDS), db.begin() as conn:
+            await workers.leave(conn, holder)
+
+
+async def say_alive(db: Database, holder: str) -> None:
+    """Notes that this worker lives."""
+    async with db.begin() as conn:
+        await workers.say(conn, holder)
 
 
 async def tend_partitions(db: Database, retention: RetentionSettings) -> None:

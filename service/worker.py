@@ -38,4 +38,4 @@ async def work(
         deliverer = Deliverer(db, way_out, public_url=public_url, heartbeat_url=notify.heartbeat_url)
         group.create_task(deliverer.run(stop))
         group.create_task(Timers(db, ack_lapse=ack_lapse).run(stop))
-        group.create_task(keep_house(db, retention, stop))
+        group.create_task(keep_house(db, retention, stop, holder=holder))

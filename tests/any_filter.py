@@ -44,17 +44,6 @@ events = st.builds(
 patterns = st.text("aAb*?1.ü", min_size=1, max_size=4).filter(lambda word: is_pattern(word) and word.strip("*") != "")
 operators = st.sampled_from(["<", "<=", ">=", ">"])
 decimals = st.sampled_from([Decimal("0"), Decimal("503"), Decimal("-5"), Decimal("0.5"), Decimal("0.1")])
-leaves = st.one_of(
-    st.just(Everything()),
-    words.filter(bool).map(Text),
-    patterns.filter(lambda word: word.strip("*") == word).map(TextGlob),
-    st.builds(Equals, own_names | field_names, words),
-    st.builds(Glob, own_names | field_names, patterns),
-    st.builds(Has, own_names | field_names | st.sampled_from(["ts", "severity"])),
-    st.builds(Compare, own_names | field_names, operators, decimals),
-    st.builds(Compare, st.just("severity"), operators | st.just("="), severities),
-    st.builds(Compare, st.sampled_from(["ts", "received_at"]), operators | st.just("="), times),
-)
 
 
 def _more(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
@@ -62,4 +51,20 @@ def _more(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     return inner.map(Not) | some.map(And) | some.map(Or)
 
 
-trees: st.SearchStrategy[Node] = st.recursive(leaves, _more, max_leaves=6)
+def trees_of(names: st.SearchStrategy[str], words: st.SearchStrategy[str] = words) -> st.SearchStrategy[Node]:
+    """Any filter over those names and words."""
+    leaves = st.one_of(
+        st.just(Everything()),
+        words.filter(bool).map(Text),
+        patterns.filter(lambda word: word.strip("*") == word).map(TextGlob),
+        st.builds(Equals, names, words),
+        st.builds(Glob, names, patterns),
+        st.builds(Has, names | st.sampled_from(["ts", "severity"])),
+        st.builds(Compare, names, operators, decimals),
+        st.builds(Compare, st.just("severity"), operators | st.just("="), severities),
+        st.builds(Compare, st.sampled_from(["ts", "received_at"]), operators | st.just("="), times),
+    )
+    return st.recursive(leaves, _more, max_leaves=6)
+
+
+trees = trees_of(own_names | field_names)

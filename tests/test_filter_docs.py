@@ -12,7 +12,7 @@ from parsers.line import Origin
 from vocabulary import NOON, frame_of, message
 
 TEXT = (Path(__file__).parent.parent / "docs" / "filters.md").read_text()
-EXAMPLES = TEXT[TEXT.index("## Examples") : TEXT.index("## Lines")]
+EXAMPLES = TEXT[TEXT.index("## Examples") : TEXT.index("## Incidents")]
 
 
 def examples() -> Iterator[tuple[str, str]]:

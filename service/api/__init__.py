@@ -8,6 +8,7 @@ from service.api import (
     codes,
     deliveries,
     docs,
+    doctor,
     drains,
     events,
     health,
@@ -49,6 +50,7 @@ ROUTERS = (
     tokens.router,
     quarantine.router,
     health.router,
+    doctor.router,
     metrics.router,
     docs.router,
 )
@@ -62,5 +64,5 @@ def install(app: FastAPI, api: Api) -> None:
     app.router.redirect_slashes = False  # what is not there is a 404, and no way round the guard
     for router in ROUTERS:
         app.include_router(router)
-    install_problems(app)
+    install_problems(app, ROUTERS)
     app.openapi = describe(app)  # type: ignore[method-assign]

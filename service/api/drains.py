@@ -23,6 +23,7 @@ from service.wire.page import PageJson, page_json
 router = guarded_router("drains", Scope.ADMIN)
 
 
+Environment = Annotated[parameters.Text, Field(json_schema_extra={"maxLength": 32, "pattern": ENVIRONMENT})]
 LogplexToken = Annotated[parameters.Text, Field(json_schema_extra={"pattern": LOGPLEX_TOKEN})]
 
 
@@ -72,11 +73,7 @@ class NewDrain(parameters.Body):
         parameters.Text, Field(description="The Heroku app's name.", json_schema_extra={"pattern": APP_NAME})
     ]
     environment: Annotated[
-        parameters.Text,
-        Field(
-            description="What the app is used for; `production` is what rules ask for.",
-            json_schema_extra={"pattern": ENVIRONMENT},
-        ),
+        Environment, Field(description="What the app is used for; `production` is what rules ask for.")
     ]
     logplex_token: Annotated[
         LogplexToken | None,
@@ -88,7 +85,7 @@ class ChangedDrain(parameters.Body):
     """What to change of a drain; what is left out stays as it is."""
 
     environment: Annotated[
-        parameters.Text | None, Field(description="The app's environment, for its other drains too.")
+        Environment | None, Field(description="The app's environment, for its other drains too.")
     ] = None
     logplex_token: Annotated[
         LogplexToken | None, Field(description="The one Logplex-Drain-Token to take; null: any.")

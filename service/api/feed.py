@@ -22,7 +22,7 @@ from parsers.line import Line, Origin
 from parsers.line_event import line_event
 from service.errors import StoreAway
 from service.log import log
-from service.store import apps, arrivals, chunks, events
+from service.store import apps, arrivals, chunks, events, tokens
 from service.store.arrivals import ALONE, Arrival, Place
 from service.store.chunks import KeptLine
 from service.store.database import Database, dump_json
@@ -104,9 +104,11 @@ Load = Callable[[AsyncConnection, Sequence[Arrival]], Any]
 
 @dataclass(eq=False)
 class Stream:
-    """What waits for one client. `is_cut`: it was too slow, and gets no more."""
+    """What waits for one client. `is_cut`: it was too slow, or may read no longer, and gets no more. `token_id` is the token
+    that it was opened with; None: the settings' own."""
 
     place: Place
+    token_id: int | None = None
     waiting: deque[Batch] = field(default_factory=deque)
     size: int = 0
     is_cut: bool = False
@@ -153,8 +155,9 @@ class Feed:
         self._closed = False
 
     @asynccontextmanager
-    async def stream(self) -> AsyncIterator[Stream]:
-        """A stream that begins with what is committed from a moment on that is later than this call's. Raises StoreAway."""
+    async def stream(self, token_id: int | None = None) -> AsyncIterator[Stream]:
+        """A stream that begins with what is committed from a moment on that is later than this call's, and ends when its token
+        is revoked. Raises StoreAway."""
         if self._closed:
             raise StoreAway("this process is about to end")
         joined: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
@@ -164,6 +167,7 @@ class Feed:
             self._following = asyncio.create_task(self._follow(), name=f"feed {self.name}")
         try:
             stream = await joined
+            stream.token_id = token_id
             yield stream
         finally:
             if joined.done() and not joined.cancelled() and joined.exception() is None:
@@ -227,12 +231,21 @@ class Feed:
         while True:
             async with self._db.read() as conn:
                 batch = await self._read(conn, place)
+                # Behind the reading: what was committed after the revocation is handed to none of them.
+                await self._end_revoked(conn)
             if batch.items:
                 for stream in list(self._streams):
                     stream.hand(batch)
             place = batch.place
             if place.since == place.until:
                 return place
+
+    async def _end_revoked(self, conn: AsyncConnection) -> None:
+        given = {stream.token_id for stream in self._streams if stream.token_id is not None}
+        gone = await tokens.revoked(conn, given) if given else frozenset()
+        for stream in self._streams:
+            if stream.token_id in gone:
+                stream.cut()
 
     async def _read(self, conn: AsyncConnection, place: Place, *, until: Place | None = None) -> Batch:
         arrived = await arrivals.behind(conn, place, until=until, most=self._at_once)

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import Field
 from starlette.responses import JSONResponse
 
+from parsers.filters.tree import Everything
 from service.access import Scope
 from service.api import parameters
 from service.api.context import answer, api_of, caller_of
@@ -39,6 +40,7 @@ class IncidentQuery(parameters.Query):
     severity: parameters.AtLeast = None
     since: parameters.Since = None
     until: parameters.Until = None
+    q: parameters.Filter = None
     limit: parameters.Limit = 100
     cursor: parameters.Cursor = None
 
@@ -66,7 +68,8 @@ class ExplainQuery(parameters.Query):
 
 @reading.get("/incidents", response_model=PageJson[IncidentJson], summary="Incidents")
 async def list_incidents(request: Request, query: Annotated[IncidentQuery, FromQuery()]) -> JSONResponse:
-    """Incidents by when they began, newest first; each without its timeline. `since` and `until` go by their beginning."""
+    """Incidents by when they began, newest first; each without its timeline. `since` and `until` go by their beginning; `q`
+    asks them as a webhook's matcher does: `rule`, `subject`, `status`, `key`, `count`, `title` and `diagnosis` are fields."""
     after = read_cursor(query.cursor, of="incidents") if query.cursor else None
     async with api_of(request).db.read() as conn:
         found = await incidents.page(
@@ -78,6 +81,7 @@ async def list_incidents(request: Request, query: Annotated[IncidentQuery, FromQ
             severity=query.severity,
             since=query.since,
             until=query.until,
+            q=query.q or Everything(),
             before=(after.at, after.id) if after else None,
             limit=query.limit + 1,
         )

@@ -6,12 +6,15 @@ leaves the house and every refusal an example. What several routes share is said
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api.examples import EXAMPLES
+from service.store.pages import Key, cursor_of
 from service.wire.problem import MEDIA_TYPE, SCHEMA, problem_json
 
 Document = dict[str, Any]
@@ -33,7 +36,12 @@ _IDS = {
     "silences": ("The silence's id, as the list shows it.", "5"),
     "tokens": ("The token's number, as the list shows it.", "2"),
 }
-_CURSOR = "AAY07uCE8EABlr8AfB5wAIAAAAAAAAAKAAAAAEX3Gps="
+_PLACE = Key(datetime(2026, 5, 11, 12, tzinfo=UTC), UUID("0196bf00-7c1e-7000-8000-00000000000a"))
+# Where ids come from that no list of their own noun gives.
+_GIVES = {
+    "/v1/events": ("/v1/events", "/v1/errors"),
+    "/v1/deliveries": ("/v1/webhooks/{id}/deliveries", "/v1/webhooks/{id}/test"),
+}
 _PROBLEMS: dict[str, dict[str, object]] = {
     "400": problem_json(
         400,
@@ -84,6 +92,7 @@ def _document(app: FastAPI) -> Document:
         operation["operationId"] = operation["operationId"].removesuffix(re.sub(r"\W", "_", f"{path}_{method.lower()}"))
         operation["responses"] = dict(sorted(operation["responses"].items()))
         _complete(operation, path, shapes)
+    _link(document)
     return document
 
 
@@ -93,7 +102,7 @@ def _complete(operation: Document, path: str, shapes: Document) -> None:
             noun = path.split("/{")[0].rpartition("/")[2]
             parameter["description"], parameter["example"] = _IDS[noun]
         elif parameter["name"] == "cursor":
-            parameter["example"] = _CURSOR
+            parameter["example"] = cursor_of(_PLACE, of=path.rpartition("/")[2])
         _describe_schema(parameter)
     for status, answer in operation["responses"].items():
         content = answer.get("content", {})
@@ -101,6 +110,22 @@ def _complete(operation: Document, path: str, shapes: Document) -> None:
             answer["description"] = _what(content, shapes) or "It is done."
         if MEDIA_TYPE in content:
             content[MEDIA_TYPE]["example"] = _PROBLEMS.get(status, _PROBLEMS["503"])
+
+
+def _link(document: Document) -> None:
+    """Says of each list, and of what is made, where its ids lead (OpenAPI, "Link Object"): a client, or a test, walks along."""
+    every = list(operations(document))
+    for _, path, operation in every:
+        noun, _, under = path.partition("/{id}")
+        if not under and not path.endswith("/{id}"):
+            continue
+        for method, source, giving in every:
+            if source in _GIVES.get(noun, (noun,)):
+                id = "$response.body#/items/0/id" if method == "GET" else "$response.body#/id"
+                status = next(status for status in giving["responses"] if status.startswith("2"))
+                name = operation["operationId"]
+                link = {"operationId": name, "parameters": {"id": id}}
+                giving["responses"][status].setdefault("links", {})[name] = link
 
 
 def _describe_schema(parameter: Document) -> None:

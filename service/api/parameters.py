@@ -13,10 +13,11 @@ from pydantic_core import PydanticCustomError
 
 from parsers.event import Severity
 from parsers.filters import FilterError, Node, parse_filter
-from parsers.filters.grammar import MAX_LENGTH
 
 TEXT_LENGTH = 300
 LONG_TEXT_LENGTH = 10_000
+# The server reads URLs of up to 64 KiB, and a character may take twelve letters there (%F0%9F%98%80).
+MOST_OF_A_URL = 5_000
 _LARGEST_VERSION = 2**31 - 1  # Postgres's `integer`
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -81,6 +82,10 @@ def _time(text: object) -> datetime:
 
 
 def _filter(text: object) -> Node:
+    if len(str(text)) > MOST_OF_A_URL:
+        expected = f"at most {MOST_OF_A_URL} characters in a URL"
+        said = {"expected": expected, "column": MOST_OF_A_URL + 1, "detail": f"q: The filter is too long: {expected}."}
+        raise PydanticCustomError("filter", "expected {expected}", said)
     try:
         return parse_filter(str(text))
     except FilterError as error:
@@ -101,6 +106,11 @@ def _limit(text: object) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", str(text)) or not 1 <= int(str(text)) <= 1000:
         raise refuse("a whole number from 1 to 1000")
     return int(str(text))
+
+
+def _whole(number: object) -> object:
+    """JSON knows no integers: 1.0 is one (JSON Schema, "integer")."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _version(number: int) -> int:
@@ -139,11 +149,15 @@ _TIME_SCHEMA: dict[str, Any] = {
 
 _TEXT_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": TEXT_LENGTH, "pattern": r"^[^\u0000]+$"}
 
-Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra=_TEXT_SCHEMA)]
+Storable = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[Storable, Field(json_schema_extra=_TEXT_SCHEMA)]
 LongText = Annotated[
     str, AfterValidator(_long), Field(json_schema_extra={**_TEXT_SCHEMA, "maxLength": LONG_TEXT_LENGTH})
 ]
-Version = Annotated[int, AfterValidator(_version), Field(json_schema_extra={"minimum": 1, "maximum": _LARGEST_VERSION})]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Version = Annotated[
+    Whole, AfterValidator(_version), Field(json_schema_extra={"minimum": 1, "maximum": _LARGEST_VERSION})
+]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
 
 App = Annotated[Text | None, Field(description="Only of this app.", examples=["raxx-api-prod"])]
@@ -163,7 +177,12 @@ Filter = Annotated[
     Any,  # a Node or None; the document is to say what is sent, not what becomes of it
     BeforeValidator(_filter),
     WithJsonSchema(
-        {"type": "string", "maxLength": MAX_LENGTH, "examples": ["code:H12 path:/api/* service_ms>5000 -dyno:web.2"]}
+        {
+            "type": "string",
+            "format": "filter",
+            "maxLength": MOST_OF_A_URL,
+            "examples": ["code:H12 path:/api/* service_ms>5000 -dyno:web.2"],
+        }
     ),
     Field(
         description="Only what is in this filter (docs/filters.md): `code:H12 path:/api/* service_ms>5000 -dyno:web.2`, "
@@ -192,5 +211,6 @@ Limit = Annotated[
     Field(description="How many items a page has at most."),
 ]
 Cursor = Annotated[
-    Text | None, Field(description="The `next_cursor` of the page before, for the page after it; opaque.")
+    Annotated[Text, WithJsonSchema({"type": "string", "format": "cursor"})] | None,
+    Field(description="The `next_cursor` of the page before, for the page after it; opaque."),
 ]

@@ -1,13 +1,15 @@
 """Every refusal as problem details: which exception becomes which status, and what it says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from service.access import Scope
 from service.api.context import api_of
@@ -50,8 +52,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _DOCUMENTED[status], "content": {MEDIA_TYPE: schema}} for status in said}
 
 
-def install_problems(app: FastAPI) -> None:
-    """From now on whatever is raised in `app` is answered with problem details."""
+def install_problems(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """From now on whatever is raised in `app`, which has these routers, is answered with problem details."""
+    app.state.routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     app.add_exception_handler(Refused, _on_refused)
     app.add_exception_handler(StoreAway, _on_away)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -113,8 +116,20 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _problem(404, f"there is nothing at {request.url.path[:200]}; /docs lists what there is")
     if error.status_code == 405:
-        return _problem(405, f"{request.url.path[:200]} does not take {request.method[:20]}", headers=error.headers)
+        # The router names the methods of the first route with that path alone.
+        takes = ", ".join(_methods_at(request)) or (error.headers or {}).get("Allow", "")
+        said = f"{request.url.path[:200]} does not take {request.method[:20]}; expected {takes}"
+        return _problem(405, said, headers={"Allow": takes})
     return _problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What may be asked at the request's path, by all routes that have it."""
+    routes: Sequence[APIRoute] = request.app.state.routes
+    fitting = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    # `/silences/preview` is no silence named `preview`.
+    fitting = [route for route in fitting if route.path == request.url.path] or fitting
+    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -48,10 +48,14 @@ def _moment(text: object) -> datetime:
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 Match = Annotated[
-    parameters.Text,
-    Field(
-        description="Which incidents, in the filter language; an app or a rule must be in it.",
-        examples=["app:shop-* rule:error_rate"],
+    parameters.Storable,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "filter-of-some",
+            "description": "Which incidents, in the filter language; an app or a rule must be in it.",
+            "examples": ["app:shop-* rule:error_rate"],
+        }
     ),
 ]
 Comment = Annotated[parameters.Text, Field(description="Why.", examples=["the database moves"])]

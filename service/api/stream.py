@@ -21,7 +21,7 @@ from parsers.filters import Node, Predicate, predicate
 from parsers.filters.tree import And, Equals, Not, Or
 from service.access import Scope
 from service.api import parameters
-from service.api.context import api_of, within_reach
+from service.api.context import api_of, caller_of, within_reach
 from service.api.feed import Batch, Feed
 from service.api.guard import guarded_router
 from service.api.problems import problems
@@ -142,12 +142,14 @@ async def _all(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
 
 async def _told(request: Request, feed: Feed, fits: Predicate, place: Place | None) -> AsyncIterator[str]:
     """The text of the stream: from `place` on, or from now. Ends when the client is too slow, or may no longer read."""
-    async with feed.stream() as stream:
+    async with feed.stream(caller_of(request).id) as stream:
         yield f"retry: {_RETRY_MS}\nid: {place_text(place or stream.place)}\n\n"
         if place is not None:
             try:
                 async for batch in feed.between(place, stream.place):
                     for text in _messages(batch, fits):
+                        if stream.is_cut:
+                            return
                         yield text
             except StoreAway:
                 return
@@ -163,6 +165,8 @@ async def _told(request: Request, feed: Feed, fits: Predicate, place: Place | No
                 continue
             at = batch_now.place
             for text in _messages(batch_now, fits):
+                if stream.is_cut:
+                    return
                 yield text
 
 

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import Request
-from pydantic import Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypedDict
 
 from parsers.event import Severity
+from parsers.filters.grammar import MAX_LENGTH
 from service.access import Scope
 from service.api import parameters
 from service.api.context import answer, api_of, numbered
@@ -18,7 +19,7 @@ from service.errors import Refused
 from service.notify import endpoints
 from service.notify.endpoints import Endpoint, NewSecret
 from service.notify.formats import FORMATS
-from service.notify.new_endpoint import LEAST_REPEAT_S, MOST_REPEAT_S
+from service.notify.new_endpoint import LEAST_REPEAT_S, MOST_REPEAT_S, ROUTING_KEY, URL_LENGTH
 from service.notify.notification import TYPES
 from service.store.pages import Page
 from service.wire.instant import instant
@@ -58,13 +59,18 @@ class NewWebhookSecretJson(WebhookJson):
 
 
 Match = Annotated[
-    str, Field(description="Only incidents that match this filter; empty: all.", examples=["severity>=error"])
+    str,
+    Field(
+        description="Only incidents that match this filter; empty: all.",
+        examples=["severity>=error"],
+        json_schema_extra={"format": "filter", "maxLength": MAX_LENGTH},
+    ),
 ]
 Types = Annotated[
     list[parameters.Text] | None,
     Field(
         description="Only these; null: all.",
-        json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}},
+        json_schema_extra={"items": {"type": "string", "enum": list(TYPES)}, "minItems": 1},
     ),
 ]
 MinSeverity = Annotated[
@@ -73,19 +79,21 @@ MinSeverity = Annotated[
 ]
 Escalations = Annotated[bool, Field(description="False: it is not told what nobody has acknowledged in time.")]
 RepeatS = Annotated[
-    int | None,
+    parameters.Whole | None,
     Field(
         description="Remind of what is open and not acknowledged, after so many seconds each time; null: never.",
         json_schema_extra={"minimum": LEAST_REPEAT_S, "maximum": MOST_REPEAT_S},
     ),
 ]
 QuietHours = Annotated[
-    parameters.Text | None,
+    Annotated[parameters.Text, WithJsonSchema({"type": "string", "format": "quiet-hours"})] | None,
     Field(
         description="When it is left alone, save with what is critical; told afterwards.",
         examples=["22:00-07:00 Europe/Berlin"],
     ),
 ]
+
+RoutingKey = Annotated[parameters.Text, Field(json_schema_extra={"maxLength": 100, "pattern": ROUTING_KEY})]
 
 
 class NewWebhook(parameters.Body):
@@ -96,7 +104,7 @@ class NewWebhook(parameters.Body):
         Field(
             description="Where to POST.",
             examples=["https://example.com/hooks/drainwatch"],
-            json_schema_extra={"format": "uri", "pattern": "^https?://"},
+            json_schema_extra={"format": "uri", "maxLength": URL_LENGTH},
         ),
     ]
     format: Annotated[
@@ -106,7 +114,7 @@ class NewWebhook(parameters.Body):
     types: Types = None
     allow_private: Annotated[bool, Field(description="Allow private and loopback addresses.")] = False
     routing_key: Annotated[
-        parameters.Text | None, Field(description="PagerDuty's integration key; for that format alone.")
+        RoutingKey | None, Field(description="PagerDuty's integration key; for that format alone.")
     ] = None
     min_severity: MinSeverity = None
     escalations: Escalations = True
@@ -116,6 +124,8 @@ class NewWebhook(parameters.Body):
 
 class ChangedWebhook(parameters.Body):
     """What to change of an endpoint; what is not named stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     enabled: Annotated[bool, Field(description="False: tell it nothing more; true: tell it again from now on.")] = True
     match: Match = ""

@@ -15,6 +15,7 @@ from service.cli import (
     backtest,
     codes,
     demo,
+    doctor,
     drains,
     errors,
     explain,
@@ -39,7 +40,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for commands in (serve, errors, tail, search, incidents, explain, silences, apps, parse, codes, replay, backtest, demo):
+for commands in (
+    serve,
+    errors,
+    tail,
+    search,
+    incidents,
+    explain,
+    silences,
+    apps,
+    parse,
+    codes,
+    replay,
+    backtest,
+    demo,
+    doctor,
+):
     app.registered_commands += commands.app.registered_commands
 app.add_typer(drains.app, name="drain")
 app.add_typer(webhooks.app, name="webhook")

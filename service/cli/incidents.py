@@ -1,5 +1,6 @@
 """incidents, ack, resolve, note: what is going on, and taking it on."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -9,13 +10,17 @@ from service.cli.options import App, Json, Limit, Since
 
 app = typer.Typer()
 
+_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
 IncidentId = Annotated[str, typer.Argument(metavar="ID", help="The incident's id, as `incidents` shows it.")]
 Version = Annotated[int | None, typer.Option(min=1, help="Act only if nobody else has since this version of it.")]
 
 
 @app.command()
 def incidents(
-    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show this one, whole.")] = None,
+    filter: Annotated[
+        str | None, typer.Argument(metavar="[FILTER|ID]", help="Only those in this filter; or an id: this one, whole.")
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only open, acknowledged or resolved.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only of this rule: crash_loop, …")] = None,
     app: App = None,
@@ -27,10 +32,18 @@ def incidents(
     """Show the incidents, newest first; or one of them, whole."""
     from service.cli import client, show
 
-    if id is not None:
-        _show_one(client.ask("GET", f"/v1/incidents/{_segment(id)}"), json)
+    if filter is not None and _ID.fullmatch(filter):
+        _show_one(client.ask("GET", f"/v1/incidents/{_segment(filter)}"), json)
         return
-    params = {"status": status, "rule": rule, "app": app, "severity": severity, "since": since, "limit": limit}
+    params = {
+        "q": filter,
+        "status": status,
+        "rule": rule,
+        "app": app,
+        "severity": severity,
+        "since": since,
+        "limit": limit,
+    }
     found = client.ask("GET", "/v1/incidents", params=params)
     if json:
         show.as_json(found)

@@ -1,7 +1,7 @@
 """Why was there no page at 03:12? What stood then, what was decided of it, and what was in force."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service.errors import Refused
@@ -16,6 +16,8 @@ from service.wire.silence import silence_json
 
 # Who asks about 03:12 means that minute.
 _ABOUT = timedelta(minutes=1)
+# With that minute's room at both ends of the calendar.
+_FIRST, _LAST = (datetime.min.replace(tzinfo=UTC) + _ABOUT, datetime.max.replace(tzinfo=UTC) - _ABOUT)
 _INCIDENTS, _DECISIONS = 50, 1000
 
 
@@ -31,6 +33,7 @@ async def of_incident(db: Database, incident_id: UUID, *, limit: int = _DECISION
 
 async def at_time(db: Database, *, app: str, at: datetime) -> ExplanationJson:
     """What of the app was told about that time, or why nothing was."""
+    at = min(max(at, _FIRST), _LAST)
     async with db.read() as conn:
         known = await apps.known(conn, name=app)
         stood = await incidents.gists(conn, since=at - _ABOUT, until=at + _ABOUT, app=app, limit=_INCIDENTS)

@@ -10,8 +10,8 @@ from service.notify.addresses import check_url
 from service.notify.formats import FORMATS
 from service.notify.notification import TYPES
 
-_URL_LENGTH = 2048
-_ROUTING_KEY = re.compile("[!-~]{1,100}")
+URL_LENGTH = 2048
+ROUTING_KEY = r"^[!-~]{1,100}$"
 # Who is reminded more often than this learns to look away; after a week nobody waits for it.
 LEAST_REPEAT_S, MOST_REPEAT_S = 60, 7 * 86_400
 
@@ -28,12 +28,12 @@ def check_new(
     quiet_hours: str | None,
 ) -> None:
     """Raises Refused (400, with its parameter) for the first value that cannot be. The message repeats no URL and no key."""
-    if len(url) > _URL_LENGTH:
+    if len(url) > URL_LENGTH:
         raise Refused(
             400,
-            f"the URL has {len(url)} characters; expected at most {_URL_LENGTH}",
+            f"the URL has {len(url)} characters; expected at most {URL_LENGTH}",
             parameter="url",
-            expected=f"at most {_URL_LENGTH} characters",
+            expected=f"at most {URL_LENGTH} characters",
         )
     _check_word("format", format, tuple(FORMATS))
     if format == "apprise" and apprise_way.is_own_url(url):
@@ -75,7 +75,7 @@ def _check_word(parameter: str, value: str, known: Sequence[str]) -> None:
 
 
 def _check_routing_key(format: str, routing_key: str | None) -> None:
-    if format == "pagerduty" and (routing_key is None or not _ROUTING_KEY.fullmatch(routing_key)):
+    if format == "pagerduty" and (routing_key is None or not re.fullmatch(ROUTING_KEY, routing_key)):
         expected = "the integration key of a PagerDuty service (Events API v2)"
         said = "is missing" if not routing_key else "cannot be one"
         raise Refused(400, f"routing_key {said}; expected {expected}", parameter="routing_key", expected=expected)

@@ -33,7 +33,7 @@ TYPE_OF = {
 }
 _NOT_OF_ONE = frozenset({DIGEST, SILENCE_ENDED, DISABLED})
 # What an endpoint may ask for; a test comes to every endpoint.
-TYPES = (*dict.fromkeys(TYPE_OF.values()), REMINDER, DIGEST, SILENCE_ENDED, DISABLED)
+TYPES = tuple(dict.fromkeys((*TYPE_OF.values(), REMINDER, DIGEST, SILENCE_ENDED, DISABLED)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from parsers.filters import Node
 from parsers.filters.tree import Everything
 from service.store import apps
 from service.store.apps import App
-from service.store.filter_sql import narrowed, where, without
+from service.store.filter_sql import narrowed, where, without, without_apps
 from service.store.pages import Key, follows, place_of
 from service.store.tables import NOT_OWN, events
 
@@ -92,6 +92,8 @@ async def walk_of(conn: AsyncConnection, wanted: Wanted) -> "Walk":
     elif outright.kinds is not None:
         along, rest = Along(events.c.kind, outright.kinds), replace(wanted, q=without(wanted.q, "kind"))
     app_ids = outright.app_ids if some or along else None
+    if app_ids is not None:
+        rest = replace(rest, q=without_apps(rest.q))
     return Walk(rest, known, app_ids, along, own_too=kinds is not None)
 
 
@@ -152,13 +154,12 @@ class Walk:
         """Along the index by time, or by what `query` says and time."""
         ts, id = events.c.ts, events.c.id
         query = query.order_by(ts.desc(), id.desc())
-        if self.wanted.since is not None:
-            query = query.where(ts >= self.wanted.since)
-        if self.wanted.until is not None:
-            query = query.where(ts < self.wanted.until)
-        if edge is not None:
-            query = query.where(tuple_(ts, id) >= tuple_(*place_of(edge)))
-        return query if after is None else query.where(follows(ts, id, after))
+        since, until = self._ends(after, edge)
+        if since is not None:
+            query = query.where(tuple_(ts, id) >= tuple_(*place_of(since)) if isinstance(since, Key) else ts >= since)
+        if until is not None:
+            query = query.where(follows(ts, id, until) if isinstance(until, Key) else ts < until)
+        return query
 
     def _one_by_one(self, query: Select[Any], app: Any, value: Any, after: Key | None, edge: Key | None) -> Select[Any]:
         """Along the index by app and time, or by app, that column and time, from one bound of it to the other.
@@ -172,16 +173,24 @@ class Walk:
         if self.along is not None:
             row, first = (*row, self.along.column), (*first, value)
         query = query.order_by(*(one.desc() for one in (*row, ts, id)))
-        wanted = self.wanted
-        since = () if wanted.since is None else (literal(wanted.since, TIMESTAMP(timezone=True)),)
-        until = () if wanted.until is None else (literal(wanted.until, TIMESTAMP(timezone=True)),)
-        query = query.where(tuple_(*row, *(ts for _ in since)) >= tuple_(*first, *since))
-        query = query.where(tuple_(*row, ts) < tuple_(*first, *until) if until else tuple_(*row) <= tuple_(*first))
-        if edge is not None:
-            query = query.where(tuple_(*row, ts, id) >= tuple_(*first, *place_of(edge)))
-        if after is not None:
-            query = query.where(tuple_(*row, ts, id) < tuple_(*first, *place_of(after)))
-        return query
+        since, until = (_columns(one) for one in self._ends(after, edge))
+        by = (ts, id)
+        query = query.where(tuple_(*row, *by[: len(since)]) >= tuple_(*first, *since))
+        if until:
+            return query.where(tuple_(*row, *by[: len(until)]) < tuple_(*first, *until))
+        return query.where(tuple_(*row) <= tuple_(*first))
+
+    def _ends(self, after: Key | None, edge: Key | None) -> tuple[Key | datetime | None, Key | datetime | None]:
+        """From where on (inclusive) and up to where (exclusive) the walk goes: of two bounds on a side the narrower one alone.
+
+        With both Postgres begins or ends by the wider one, and reads all entries in between. (Before 18 it does not end by a
+        row of columns at all, and reads what there is of the app: 1 ms a week's partition with 10,000 of it.)
+        """
+        since, until = self.wanted.since, self.wanted.until
+        return (
+            edge if edge is not None and (since is None or edge.at >= since) else since,
+            after if after is not None and (until is None or after.at < until) else until,
+        )
 
     def _wanted(self, query: Select[Any]) -> Select[Any]:
         """`query` of what is wanted alone."""
@@ -203,6 +212,13 @@ class Walk:
         if not self.own_too and (by_index or not alone):
             query = query.where(text(NOT_OWN))
         return query
+
+
+def _columns(end: Key | datetime | None) -> tuple[Any, ...]:
+    """What the time, or the time and the id, of a row compare with."""
+    if end is None:
+        return ()
+    return place_of(end) if isinstance(end, Key) else (literal(end, TIMESTAMP(timezone=True)),)
 
 
 def _listed(items: list[Any], of: type[Any], name: str) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -46,6 +47,9 @@ from service.store.apps import App
 from service.store.tables import events
 
 Condition = ColumnElement[bool]
+# By the names of the table of events.
+Columns = Mapping[str, ColumnElement[Any]]
+EVENTS: Columns = dict(events.c.items())
 
 # What an event has from its app's row and not from its own.
 _OF_THE_APP = ("app", "environment")
@@ -82,38 +86,42 @@ def one_of(node: Node, name: str) -> tuple[str, ...] | None:
 
 def without(node: Node, name: str) -> Node:
     """What the filter says beyond `one_of(node, name)`."""
-    parts = list(_parts(node))
-    said = next((part for part in parts if _values(part, name)), None)
-    parts = [part for part in parts if part is not said]
-    return of.And(tuple(parts)) if len(parts) > 1 else parts[0] if parts else of.Everything()
+    said = next((part for part in _parts(node) if _values(part, name)), None)
+    return _all_of([part for part in _parts(node) if part is not said])
 
 
-def where(node: Node, known: Mapping[int, App]) -> Condition:
-    """The condition that is true of the events in `node`; `known` are the apps whose events are looked at."""
+def without_apps(node: Node) -> Node:
+    """What the filter says beyond the `app_ids` of `narrowed`."""
+    return _all_of([part for part in _parts(node) if not _names(part) or not _names(part) <= set(_OF_THE_APP)])
+
+
+def where(node: Node, known: Mapping[int, App], columns: Columns = EVENTS) -> Condition:
+    """The condition that is true of the events in `node`; `known` are the apps whose events are looked at. `columns` are those
+    of the table of events, or what else is asked as if it were an event, by the names that those have."""
     match node:
         case of.Everything():
             return true()
         case of.And(nodes):
-            return and_(*(where(one, known) for one in nodes))
+            return and_(*(where(one, known, columns) for one in nodes))
         case of.Or(nodes):
-            return or_(*(where(one, known) for one in nodes))
+            return or_(*(where(one, known, columns) for one in nodes))
         case of.Not(inner):
-            return where(inner, known).is_not(true())
+            return where(inner, known, columns).is_not(true())
         case of.Text(text):
-            return func.strpos(_lowered(events.c.message), _ascii_lowered(text)) > 0
+            return func.strpos(_lowered(columns["message"]), _ascii_lowered(text)) > 0
         case of.TextGlob(pattern):
-            return _lowered(events.c.message).like(_ascii_lowered(_like(f"*{pattern}*")))
+            return _lowered(columns["message"]).like(_ascii_lowered(_like(f"*{pattern}*")))
     if node.name in _OF_THE_APP:
-        return events.c.app_id == any_(literal(_apps_in(node, known), ARRAY(Integer)))
+        return columns["app_id"] == any_(literal(_apps_in(node, known), ARRAY(Integer)))
     match node:
         case of.Equals(name, value):
-            return _equals(name, value)
+            return _equals(columns, name, value)
         case of.Glob(name, pattern):
-            return _glob(name, pattern)
+            return _glob(columns, name, pattern)
         case of.Has(name):
-            return _has(name)
+            return _has(columns, name)
         case of.Compare(name, operator, value):
-            return _compare(name, operator, value)
+            return _compare(columns, name, operator, value)
 
 
 # -- what a filter says outright -------------------------------------------------------------------------------------
@@ -150,6 +158,10 @@ def _values(part: Node, name: str) -> tuple[str, ...]:
     return tuple(values) if all_say_it and len(values) <= _FEW else ()
 
 
+def _all_of(parts: list[Node]) -> Node:
+    return of.And(tuple(parts)) if len(parts) > 1 else parts[0] if parts else of.Everything()
+
+
 def _parts(node: Node) -> tuple[Node, ...]:
     """What all must hold."""
     return node.nodes if isinstance(node, of.And) else (node,)
@@ -158,43 +170,43 @@ def _parts(node: Node) -> tuple[Node, ...]:
 # -- an event's own columns and its fields ---------------------------------------------------------------------------
 
 
-def _column(name: str) -> ColumnElement[str]:
+def _column(columns: Columns, name: str) -> ColumnElement[str]:
     """A text column; NULL where there is no value."""
     if name == "id":
-        return cast(events.c.id, Text)
+        return cast(columns["id"], Text)
     if name == "process_type":
-        dyno = events.c.dyno
+        dyno = columns["dyno"]
         return case((func.strpos(dyno, ".") > 0, func.split_part(dyno, ".", 1)), else_=func.split_part(dyno, "-", 1))
-    return events.c[name]
+    return columns[name]
 
 
-def _field(name: str) -> ColumnElement[object]:
+def _field(columns: Columns, name: str) -> ColumnElement[object]:
     """A field as JSON; NULL where there is none."""
-    return events.c.fields.op("->")(literal(name, Text))
+    return columns["fields"].op("->")(literal(name, Text))
 
 
-def _field_text(name: str) -> ColumnElement[str]:
+def _field_text(columns: Columns, name: str) -> ColumnElement[str]:
     """The text of a field, of a list its JSON; NULL where there is none, and for JSON's null."""
-    return events.c.fields.op("->>", return_type=Text())(literal(name, Text))
+    return columns["fields"].op("->>", return_type=Text())(literal(name, Text))
 
 
-def _type_of(name: str) -> ColumnElement[str]:
-    return func.jsonb_typeof(_field(name))
+def _type_of(columns: Columns, name: str) -> ColumnElement[str]:
+    return func.jsonb_typeof(_field(columns, name))
 
 
-def _equals(name: str, value: str) -> Condition:
+def _equals(columns: Columns, name: str, value: str) -> Condition:
     if name == "flags":
-        return literal(value, Text) == any_(events.c.flags)
+        return literal(value, Text) == any_(columns["flags"])
     if name == "id":
-        return events.c.id == literal(UUID(value), Uuid) if _is_an_id(value) else false()
+        return columns["id"] == literal(UUID(value), Uuid) if _is_an_id(value) else false()
     if name in of.TEXT_COLUMNS:
-        return _column(name) == literal(value, Text)
+        return _column(columns, name) == literal(value, Text)
     # jsonb_exists: the field is that text, or a list with it in it; or an object with such a key, which no field is.
-    found: list[Condition] = [func.jsonb_exists(_field(name), literal(value, Text))]
+    found: list[Condition] = [func.jsonb_exists(_field(columns, name), literal(value, Text))]
     if is_json_number(value):
-        found.append(_field(name) == func.to_jsonb(cast(literal(Decimal(value), Numeric), Numeric)))
+        found.append(_field(columns, name) == func.to_jsonb(cast(literal(Decimal(value), Numeric), Numeric)))
     if value in ("true", "false"):
-        found.append(_field(name) == func.to_jsonb(literal_column(value)))
+        found.append(_field(columns, name) == func.to_jsonb(literal_column(value)))
     return or_(*found)
 
 
@@ -202,30 +214,33 @@ def _is_an_id(value: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value) is not None
 
 
-def _glob(name: str, pattern: str) -> Condition:
+def _glob(columns: Columns, name: str, pattern: str) -> Condition:
     wanted = literal(_like(pattern), Text)
     if name == "flags":
-        return _any_like(func.unnest(events.c.flags), wanted)
+        return _any_like(func.unnest(columns["flags"]), wanted)
     if name in of.TEXT_COLUMNS:
-        return _column(name).like(wanted)
-    items = case((_type_of(name) == "array", _field(name)), else_=literal_column("'[]'::jsonb"))
-    alone = and_(_type_of(name) != "array", _field_text(name).like(wanted))
-    return or_(alone, _any_like(func.jsonb_array_elements_text(items), wanted))
+        return _column(columns, name).like(wanted)
+    # Lists are few, and what looks into one costs more than the rest of the row.
+    among = _any_like(func.jsonb_array_elements_text(_field(columns, name)), wanted)
+    return case((_type_of(columns, name) == "array", among), else_=_field_text(columns, name).like(wanted))
 
 
 def _any_like(items: FunctionElement[str], wanted: ColumnElement[str]) -> Condition:
-    item = items.column_valued("item")
-    return exists(select(literal_column("1")).where(item.like(wanted)).correlate(events))
+    # Under its own name: a bare one would be that of whatever the condition stands in.
+    among = items.table_valued("item").render_derived()
+    return exists(
+        select(literal_column("1")).select_from(among).where(among.c.item.like(wanted)).correlate_except(among)
+    )
 
 
-def _has(name: str) -> Condition:
+def _has(columns: Columns, name: str) -> Condition:
     if name == "flags":
-        return func.cardinality(events.c.flags) > 0
+        return func.cardinality(columns["flags"]) > 0
     if name == "process_type":
-        return events.c.dyno.is_not(None)
+        return columns["dyno"].is_not(None)
     if name in of.COLUMNS:
-        return events.c[name].is_not(None)
-    return and_(_type_of(name) != "null", _field(name) != literal_column("'[]'::jsonb"))
+        return columns[name].is_not(None)
+    return and_(_type_of(columns, name) != "null", _field(columns, name) != literal_column("'[]'::jsonb"))
 
 
 _OPERATORS: dict[str, Callable[[ColumnElement[object], object], Condition]] = {
@@ -237,18 +252,18 @@ _OPERATORS: dict[str, Callable[[ColumnElement[object], object], Condition]] = {
 }
 
 
-def _compare(name: str, operator: str, bound: Decimal | Severity | datetime) -> Condition:
+def _compare(columns: Columns, name: str, operator: str, bound: Decimal | Severity | datetime) -> Condition:
     stands = _OPERATORS[operator]
     if isinstance(bound, Severity):
-        return stands(events.c.severity, literal(int(bound), SmallInteger))
+        return stands(columns["severity"], literal(int(bound), SmallInteger))
     if isinstance(bound, datetime):
-        return stands(events.c[name], literal(bound, TIMESTAMP(timezone=True)))
+        return stands(columns[name], literal(bound, TIMESTAMP(timezone=True)))
     if name == "flags":
         return false()
-    text = _column(name) if name in of.TEXT_COLUMNS else _field_text(name)
+    text = _column(columns, name) if name in of.TEXT_COLUMNS else _field_text(columns, name)
     is_number: Condition = text.op("~", is_comparison=True)(literal(_NUMBER, Text))
     if name not in of.TEXT_COLUMNS:
-        is_number = or_(_type_of(name) == "number", and_(_type_of(name) == "string", is_number))
+        is_number = or_(_type_of(columns, name) == "number", and_(_type_of(columns, name) == "string", is_number))
     # A CASE, for only it says what is looked at first.
     return case((is_number, stands(cast(text, Numeric), literal(bound, Numeric))), else_=false())
 

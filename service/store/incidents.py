@@ -9,12 +9,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ARRAY, Row, Select, Text, Uuid, and_, cast, func, literal, null, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB, array, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Severity
+from parsers.filters import Node
+from parsers.filters.tree import Everything
+from service.store.apps import known as known_apps
+from service.store.filter_sql import Columns, where
 from service.store.tables import apps, incidents
+
+_ALL = Everything()
+_FIELDS = ("rule", "subject", "status", "count", "title", "diagnosis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,29 @@ async def one(conn: AsyncConnection, incident_id: UUID, *, lock: bool = False) -
     return _read(row) if row else None
 
 
+# What the filter language speaks of: `incident_as_event` of `service/notify/routes.py` says the same of an incident's JSON.
+_AS_EVENT: Columns = {
+    "id": null().cast(Uuid),
+    "app_id": incidents.c.app_id,
+    "ts": incidents.c.opened_at,
+    "received_at": incidents.c.opened_at,
+    "source": literal("drainwatch", Text),
+    "process": literal("incident", Text),
+    "dyno": null().cast(Text),
+    "kind": literal("incident", Text),
+    "code": null().cast(Text),
+    "severity": incidents.c.severity,
+    "message": incidents.c.title,
+    "flags": cast(array([], type_=Text), ARRAY(Text)),
+    "fields": func.jsonb_build_object(
+        *(part for name in _FIELDS for part in (literal(name, Text), incidents.c[name])),
+        literal("key", Text),
+        incidents.c.rule + "/" + apps.c.name + "/" + incidents.c.subject,
+        type_=JSONB,
+    ),
+}
+
+
 async def page(
     conn: AsyncConnection,
     *,
@@ -134,10 +164,11 @@ async def page(
     severity: Severity | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    q: Node = _ALL,
     before: tuple[datetime, UUID] | None = None,
     limit: int,
 ) -> list[Incident]:
-    """Incidents that began in [since, until), newest first, from behind `before` (opened_at, id) on.
+    """Incidents that began in [since, until) and are in the filter `q`, newest first, from behind `before` (opened_at, id) on.
 
     `severity` is the least that is wanted.
     """
@@ -149,6 +180,8 @@ async def page(
         wanted.append(incidents.c.opened_at >= since)
     if until is not None:
         wanted.append(incidents.c.opened_at < until)
+    if q != _ALL:
+        wanted.append(where(q, await known_apps(conn), _AS_EVENT))
     if before is not None:
         wanted.append(tuple_(incidents.c.opened_at, incidents.c.id) < before)
     found = await conn.execute(

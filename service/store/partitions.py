@@ -114,6 +114,11 @@ async def ensure(conn: AsyncConnection, now: datetime) -> list[str]:
     return await _make(conn, wanted(now))
 
 
+async def missing(conn: AsyncConnection, now: datetime) -> list[str]:
+    """The names of what `wanted(now)` lacks."""
+    return [partition.name for partition in await _missing(conn, wanted(now))]
+
+
 async def ensure_traffic(conn: AsyncConnection, minutes: Iterable[datetime]) -> list[str]:
     """Makes the partitions of `traffic` that rows of these minutes need: lines may be old. Gives the names of what was made.
 
@@ -127,11 +132,11 @@ async def _make(conn: AsyncConnection, partitions: Sequence[Partition]) -> list[
         return []
     await conn.execute(text("set local lock_timeout = '5s'"))
     await conn.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MAKING})
-    missing = await _missing(conn, partitions)  # again: another process may have made them while this one waited
-    for partition in missing:
+    lacking = await _missing(conn, partitions)  # again: another process may have made them while this one waited
+    for partition in lacking:
         for statement in _making(partition):
             await conn.execute(text(statement))
-    return [partition.name for partition in missing]
+    return [partition.name for partition in lacking]
 
 
 async def drop_old(db: Database, now: datetime, retention: Retention, *, patience: float = 5.0) -> list[str]:

@@ -280,6 +280,14 @@ leases = _table(
     _time("expires_at"),
 )
 
+# Workers that live, or did within seven days; `seen_at` is by the database's clock.
+workers = _table(
+    "workers",
+    Column("holder", Text, primary_key=True),
+    _time("started_at"),
+    _time("seen_at"),
+)
+
 # An app's clock (`newest_at`: the newest event time folded; `heard_at`: when the last lines came) and `wake_at`: the earliest
 # timer of its rules, on the app's clock. `minute_at` is the earliest minute of its traffic that is still open. `unfinished` is
 # what the next chunk may go on with, as JSON; None for nothing.

@@ -1,14 +1,15 @@
 """API tokens, as hashes; a revoked one keeps its row, since it tells who could once do what."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.tables import tokens
+from service.store.wakeups import PENDING
 
 # A token's last use is written down once a minute, not with each of its requests.
 USE_NOTED_EACH = timedelta(minutes=1)
@@ -57,11 +58,19 @@ async def listed(conn: AsyncConnection) -> list[Token]:
 
 
 async def revoke(conn: AsyncConnection, token_id: int) -> bool:
-    """The token is valid no more. False where there was no such token."""
+    """The token is valid no more, and its streams are about to end in every process. False where there was no such token."""
+    # Whoever follows what arrives looks at the tokens of its streams, too.
+    await conn.execute(text("select pg_notify(:channel, '')"), {"channel": PENDING})
     revoked = await conn.execute(
         update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=func.now())
     )
     return revoked.rowcount == 1
+
+
+async def revoked(conn: AsyncConnection, ids: Collection[int]) -> frozenset[int]:
+    """Those of some tokens that are valid no more."""
+    query = select(tokens.c.id).where(tokens.c.id.in_(ids), tokens.c.revoked_at.is_not(None))
+    return frozenset((await conn.execute(query)).scalars())
 
 
 def _token(row: Any) -> Token:

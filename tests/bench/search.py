@@ -1,21 +1,26 @@
 """A word that occurs ten times in so many lines of one app, against `zstd -dc FILE | grep -c` over the same lines in one file;
 and the latest 100 lines.
 
-    PYTHONPATH=.:tests:tests/system:tests/bench python tests/bench/search.py [LINES]
+    PYTHONPATH=.:tests:tests/system:tests/bench LINES=20000000 python tests/bench/search.py [DIR [prepare]]
+
+The design's figure is for 20 million lines, which take minutes to make: with a DIR they stay there and are made once, `prepare`
+alone makes them.
 """
 
 import asyncio
+import contextlib
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from statistics import median
 
 import zstandard
+from figures import Figure, record
 from traffic import lines
 
 from parsers.filters import parse_filter
@@ -33,16 +38,22 @@ CHUNK = 1000  # lines: half a second of a busy app
 PAGES_OF = 200_000  # different lines; more would take longer to make than to search
 
 
-async def main(number: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
+async def main(number: int, kept: Path | None, *, prepare_only: bool) -> None:
+    with contextlib.ExitStack() as stack:
+        home = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        home.mkdir(exist_ok=True)
         home.chmod(0o711)
         postgres = EmbeddedPostgres(home)
         url = await postgres.start()
         try:
             await schema.migrate(url)
             db = Database.open(url)
-            size = await fill(db, home / "lines.zst", number)
+            made = home / f"{number}.size"
+            if not made.exists():
+                made.write_text(str(await fill(db, home / "lines.zst", number)))
+            size = int(made.read_text())
+            if prepare_only:
+                return
             theirs, ours = [], []
             for _ in range(3):
                 theirs.append(timed_grep(home / "lines.zst"))
@@ -52,11 +63,13 @@ async def main(number: int) -> None:
         finally:
             await postgres.stop()
     grep, search = min(theirs), min(one for one, _ in ours)
-    print(f"{number:,} lines, {size / 1e6:,.0f} MB, {HITS} hits")
-    print(f"zstd -dc | grep -c     {grep:6.2f} s  {size / grep / 1e6:6.0f} MB/s")
-    print(f"search                 {search:6.2f} s  {size / search / 1e6:6.0f} MB/s  in {ours[0][1]} steps")
-    print(f"ratio                  {grep / search:6.2f}  (goal 1.0, at least 0.7)")
-    print(f"latest 100 lines       {median(latest) * 1000:6.1f} ms (goal under 50)")
+    what = f"a word with {HITS} hits in {number:,} lines"
+    here = f"{search:.2f} s, {size / search / 1e6:.0f} MB/s, {ours[0][1]} steps"
+    against = f"zstd -dc | grep -c {grep:.2f} s, {size / grep / 1e6:.0f} MB/s"
+    ratio = grep / search
+    record(Figure(what, here, against, f"{ratio:.2f}", "1.0, at least 0.7", ratio >= 0.7))
+    ms = median(latest) * 1000
+    record(Figure(f"latest 100 of {number:,} lines", f"median {ms:.1f} ms", "", "", "under 50 ms", ms < 50))
 
 
 async def fill(db: Database, file: Path, number: int) -> int:
@@ -124,4 +137,5 @@ async def timed_latest(db: Database) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(next(islice(sys.argv, 1, None), "2000000"))))
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    asyncio.run(main(int(os.environ.get("LINES", 2_000_000)), folder, prepare_only="prepare" in sys.argv[2:]))

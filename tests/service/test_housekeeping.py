@@ -12,7 +12,7 @@ from keeping import keep
 from service import housekeeping
 from service.housekeeping import forget_old, keep_house, merge_chunks, tend_partitions
 from service.settings import RetentionSettings
-from service.store import chunks, partitions
+from service.store import chunks, partitions, workers
 from service.store.chunks import Wanted
 from service.store.database import Database
 from service.store.ids import new_id
@@ -91,7 +91,7 @@ async def test_what_is_old_is_forgotten_step_by_step_until_nothing_is_left(
 async def test_a_database_that_is_away_is_waited_for_and_a_stop_ends_it_at_once() -> None:
     db = Database.open("postgresql://nobody@127.0.0.1:1/nothing")
     stop = asyncio.Event()
-    keeping = asyncio.create_task(keep_house(db, RETENTION, stop))
+    keeping = asyncio.create_task(keep_house(db, RETENTION, stop, holder="one"))
     done, _ = await asyncio.wait([keeping], timeout=0.3)
     assert not done
     stop.set()
@@ -109,7 +109,7 @@ async def test_a_job_that_fails_is_tried_again_and_the_others_go_on(
         await conn.execute(quarantine.insert(), old)
         await conn.execute(text("alter table merging rename to elsewhere"))
     stop = asyncio.Event()
-    keeping = asyncio.create_task(keep_house(store, RETENTION, stop))
+    keeping = asyncio.create_task(keep_house(store, RETENTION, stop, holder="one"))
     try:
         await until_forgotten(store)
     finally:
@@ -126,3 +126,21 @@ async def until_forgotten(db: Database) -> None:
             await asyncio.sleep(0.02)
             async with db.read() as conn:
                 left = await conn.scalar(select(func.count()).select_from(quarantine))
+
+
+async def test_a_worker_counts_as_living_until_it_ends(store: Database) -> None:
+    async def living() -> int:
+        async with store.read() as conn:
+            return (await workers.seen(conn)).living
+
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(keep_house(store, RETENTION, stop, holder="one"))
+    async with asyncio.timeout(5):
+        while await living() == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    stop.set()
+    await keeping
+
+    assert await living() == 0
+    async with store.read() as conn:
+        assert (await workers.seen(conn)).seen_at is not None

@@ -78,6 +78,11 @@ async def test_a_question_without_an_app_or_a_time_is_400(ask: Asking) -> None:
         assert (answer.status_code, answer.json()["parameter"]) == (400, parameter)
 
 
+async def test_a_time_at_either_end_of_the_calendar_is_a_time(ask: Asking) -> None:
+    for at in ("929124d", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+        assert (await ask.get("/v1/decisions", app="shop", at=at))["incidents"] == []
+
+
 async def test_a_note_stands_in_the_timeline_and_tells_nobody(ask: Asking) -> None:
     await ask("POST", "/v1/webhooks", json={"url": "https://hooks.example.com/x"})
     incident = await opened(ask)

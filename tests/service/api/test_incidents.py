@@ -6,6 +6,7 @@ from keeping import drain_of
 from parsers.event import Severity
 from service import access
 from service.store import incidents, transitions
+from service.store.database import Database
 from service.store.ids import new_id
 from service.store.incidents import Incident
 from service.wire.incident import incident_json
@@ -16,7 +17,12 @@ from .conftest import Asking
 
 async def opened(ask: Asking, app: str = "shop", *, at: datetime = NOON, **differs: Any) -> Incident:
     """An incident of that app, as the worker opens it."""
-    drain = await drain_of(ask.db, app, differs.pop("environment", "production"))
+    return await opened_in(ask.db, app, at=at, **differs)
+
+
+async def opened_in(db: Database, app: str = "shop", *, at: datetime = NOON, **differs: Any) -> Incident:
+    """The same, in a database."""
+    drain = await drain_of(db, app, differs.pop("environment", "production"))
     values: dict[str, Any] = {
         "rule": "crash_loop",
         "subject": "web",
@@ -47,7 +53,7 @@ async def opened(ask: Asking, app: str = "shop", *, at: datetime = NOON, **diffe
         last_seen_at=at,
         **values,
     )
-    async with ask.db.begin() as conn:
+    async with db.begin() as conn:
         await incidents.insert_new(conn, incident)
         await transitions.append(
             conn,
@@ -90,11 +96,15 @@ async def test_incidents_are_filtered_and_paged_newest_first(ask: Asking) -> Non
         ({"severity": "error"}, ["shop", "shop"]),
         ({"since": "2026-05-11T12:02:00Z"}, ["blog"]),
         ({"until": "2026-05-11T12:02:00Z"}, ["shop", "shop"]),
+        ({"q": "rule:crash_loop -status:resolved"}, ["blog"]),
+        ({"q": "severity>=error", "app": "shop"}, ["shop", "shop"]),
     ):
         found = (await ask.get("/v1/incidents", **filters))["items"]
         assert [one["app"] for one in found] == expected, filters
     first = await ask.get("/v1/incidents", limit="2")
     second = await ask.get("/v1/incidents", limit="2", cursor=first["next_cursor"])
+    of_shop = await ask.get("/v1/incidents", limit="1", q="app:shop")
+    assert (await ask.get("/v1/incidents", q="app:shop", cursor=of_shop["next_cursor"]))["next_cursor"] is None
     assert [one["app"] for one in first["items"] + second["items"]] == ["blog", "shop", "shop"]
     assert second["next_cursor"] is None
     assert (await ask.get("/v1/incidents", limit="3"))["next_cursor"] is None
@@ -130,3 +140,12 @@ async def test_a_wrong_version_is_400_and_an_incident_that_is_not_there_404(ask:
         assert (answer.status_code, answer.json()["parameter"]) == (400, "version"), version
     for id in (uuid4(), UUID(int=0), "x"):
         assert (await ask("POST", f"/v1/incidents/{id}/resolve")).status_code == 404
+
+
+async def test_a_version_is_a_whole_number_however_json_writes_it(ask: Asking) -> None:
+    incident = await opened(ask)
+
+    whole = await ask("POST", f"/v1/incidents/{incident.id}/acknowledge", json={"version": 1.0})
+    broken = await ask("POST", f"/v1/incidents/{incident.id}/resolve", json={"version": 1.5})
+
+    assert (whole.status_code, broken.status_code) == (200, 400)

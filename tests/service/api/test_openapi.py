@@ -14,6 +14,7 @@ from service.api.openapi import operations
 from service.app import create_app
 from service.settings import read_settings
 from service.store.database import Database
+from service.store.pages import read_cursor
 from service.wire import code, event, line, stats, traffic
 
 DOCS = Path(__file__).parents[3] / "docs" / "api.md"
@@ -52,6 +53,29 @@ def test_every_answer_is_described_and_every_problem_has_an_example(document: di
                 assert content["schema"], (method, path, status)
                 if media == "application/problem+json":
                     assert content["example"]["title"], (method, path, status)
+
+
+def test_whatever_takes_an_id_is_linked_from_what_gives_it(document: dict[str, Any]) -> None:
+    links = [
+        link
+        for _, _, operation in operations(document)
+        for answer in operation["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    taking = {operation["operationId"] for _, path, operation in operations(document) if "{id}" in path}
+
+    assert {link["operationId"] for link in links} == taking
+    made = document["paths"]["/v1/webhooks"]["post"]["responses"]["201"]["links"]["list_deliveries"]
+    assert made["parameters"] == {"id": "$response.body#/id"}
+    listed = document["paths"]["/v1/errors"]["get"]["responses"]["200"]["links"]["one_event"]
+    assert listed["parameters"] == {"id": "$response.body#/items/0/id"}
+
+
+def test_the_example_of_a_cursor_is_one_of_its_list(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        for parameter in operation.get("parameters", ()):
+            if parameter["name"] == "cursor":
+                assert read_cursor(parameter["example"], of=path.rpartition("/")[2]), path
 
 
 def test_examples_have_the_shape_that_they_are_examples_of(document: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ async def test_a_wrong_parameter_is_400_and_named_with_what_was_expected(ask: As
         ("/v1/lines", "app=" + "x" * 301, "app", "1 to 300"),
         ("/v1/incidents", "status=closed", "status", "open"),
         ("/v1/incidents", "severity=ERROR", "severity", "debug, info, warning"),
-        ("/v1/errors", "q=" + "a" * 8193, "q", "at most 8192 characters"),
+        ("/v1/errors", "q=" + "a" * 5001, "q", "at most 5000 characters in a URL"),
         ("/v1/lines", "q=" + "(" * 40 + "a" + ")" * 40, "q", "at most 32 parentheses"),
         ("/v1/events", "q=%00", "q", "text that can be stored"),
         ("/v1/quarantine", "since=%ff", "since", "RFC 3339"),
@@ -170,6 +170,18 @@ async def test_what_is_not_there_is_404_and_a_wrong_method_405(ask: Asking) -> N
     answer = await ask("DELETE", "/v1/errors")
     problem(answer, 405)
     assert answer.headers["allow"] == "GET"
+
+
+async def test_a_wrong_method_is_told_all_that_the_path_takes(ask: Asking) -> None:
+    for path, takes in (
+        ("/v1/webhooks", "GET, POST"),
+        ("/v1/webhooks/3", "DELETE, GET, PATCH"),
+        ("/v1/silences/preview", "POST"),
+        ("/healthz", "GET, HEAD"),
+    ):
+        answer = await ask("OPTIONS", path)
+        problem(answer, 405)
+        assert answer.headers["allow"] == takes, path
 
 
 async def test_ids_that_name_nothing_are_404_whatever_they_look_like(ask: Asking) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from keeping import keep
 from listening import ADMIN, Listener, web_process
@@ -250,12 +251,50 @@ def _ids(text: str) -> list[str]:
     return [block.partition("id: ")[2].partition("\n")[0] for block in _whole(text)]
 
 
-async def test_a_revoked_token_ends_its_streams(db: Database, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "PING_SECONDS", 0.05)
+async def test_a_revoked_token_ends_its_streams_at_once_in_every_process(
+    db: Database, url: str, emptied_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "POLL_SECONDS", 60.0)  # so that it is the revocation itself that wakes them
+    revoked, token = await access.create(db, name="tail", scope="read")
+    _, other = await access.create(db, name="other", scope="read")
+    async with web_process(emptied_url) as second, AsyncExitStack() as stack:
+        ending = [
+            await stack.enter_async_context(Listener(path, token=token).at(address))
+            for path in ("/v1/events/stream", "/v1/lines/stream")
+            for address in (url, second)
+        ]
+        staying = [
+            await stack.enter_async_context(Listener("/v1/events/stream", token=one).at(second))
+            for one in (other, ADMIN)
+        ]
+        await access.revoke(db, revoked.id)
+        await becomes_true(lambda: all(one.ended for one in ending), seconds=10)
+        await keep(db, "shop", router_line(code="H12"))
+
+        for one in staying:
+            await one.until(1)
+        assert [one.got for one in ending] == [[]] * 4
+        assert not any(one.ended for one in staying)
+
+
+async def test_what_is_committed_after_a_revocation_is_told_to_none_of_the_tokens_streams(
+    db: Database, url: str
+) -> None:
+    for _ in range(5):
+        made, token = await access.create(db, name="tail", scope="read")
+        async with Listener("/v1/events/stream", token=token).at(url) as listener:
+            await access.revoke(db, made.id)
+            await keep(db, "shop", router_line(code="H12"))
+            await becomes_true(lambda one=listener: one.ended)  # type: ignore[misc]
+        assert listener.got == []
+
+
+async def test_a_revocation_that_nobody_is_woken_for_ends_streams_with_the_next_look(db: Database, url: str) -> None:
     made, token = await access.create(db, name="tail", scope="read")
     async with Listener("/v1/events/stream", token=token).at(url) as listener:
-        await access.revoke(db, made.id)
-        await becomes_true(lambda: listener.ended)
+        async with db.begin() as conn:
+            await conn.execute(text("update tokens set revoked_at = now() where id = :id"), {"id": made.id})
+        await becomes_true(lambda: listener.ended, seconds=4 * feed.POLL_SECONDS)
 
 
 async def test_a_place_of_no_stream_is_400_and_one_of_too_long_ago_is_410(ask: Asking) -> None:

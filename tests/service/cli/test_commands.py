@@ -133,7 +133,7 @@ async def test_what_the_api_refuses_is_one_line_and_status_1(here: Run) -> None:
         (("drain", "rotate", "7"), "there is no drain 7"),
         (("webhook", "add", "http://127.0.0.1/"), "private"),
         (("errors", "--since", "x"), "since is 'x'; expected an RFC 3339 time"),
-        (("incidents", "../x"), "there is nothing at"),
+        (("ack", "../x"), "there is nothing at"),
         (("ack", "00000000-0000-7000-8000-000000000000"), "there is no incident"),
     ):
         ran = await here(*arguments)

@@ -45,6 +45,9 @@ async def test_a_note_and_why_nobody_was_told(here: Run, emptied_url: str) -> No
     await db.close()
     incident = (await here("incidents", "--json")).json()["items"][0]["id"]
 
+    assert "boot_timeout" in (await here("incidents", "rule:boot_timeout app:shop")).out
+    assert (await here("incidents", "rule:boot_timeout -app:shop")).out == "no incidents\n"
+
     assert (await here("note", incident, "it is the database")).status == 0
     assert "it is the database" in (await here("incidents", incident)).out
     assert "nothing was decided yet" in (await here("explain", incident)).out
