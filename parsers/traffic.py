@@ -37,7 +37,7 @@ _PLAIN = b"at=info method="
 _CONNECT = b" connect="
 _NUMBERS = re.compile(rb"^(\d{1,9}ms service=\d{1,9}ms status=\d{3} bytes=\d{1,12})(?: |$)", re.MULTILINE)
 _CODED = re.compile(rb'(?:sock=\w+ )?at=\w+ code=(H\d{1,3}) desc="[^"]*" (?:cause="[^"]*" )?method=[^ ]+ path="')
-_CODE = re.compile(r"[A-Z]\d{1,3}")
+_CODE = re.compile(r"H\d{1,3}", re.ASCII)
 _CODED_NUMBERS = re.compile(
     rb" connect=(\d{0,9})(?:ms)? service=(\d{0,9})(?:ms)? status=(\d{3}|) bytes=(\d{0,12})(?: |$)"
 )

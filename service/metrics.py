@@ -98,7 +98,7 @@ COUNT_MISMATCHES = _counter("count_mismatches", "Frames whose Logplex-Msg-Count 
 # -- the commit ------------------------------------------------------------------------------------------------------
 
 COMMIT_WAITING = _gauge("commit_waiting_frames", "Frames that wait for the next commit now.")
-COMMIT_SECONDS = _histogram("commit_seconds", "Time of a commit.", _COMMIT_SECONDS)
+COMMIT_SECONDS = _histogram("commit_seconds", "Time of a commit, with the reading of its frames.", _COMMIT_SECONDS)
 COMMIT_FRAMES = _histogram("commit_frames", "Frames in a commit.", _FRAMES)
 COMMIT_BYTES = _histogram("commit_bytes", "Bytes in a commit, before compression.", _BYTES)
 COMMIT_FAILURES = _counter("commit_failures", "Commits that failed and are tried again.")

@@ -1,7 +1,7 @@
 """What goes on over the end of a frame: a stack trace, a command of several lines, the memory before an R14.
 
-A web process reads each frame alone, and says where one ends within something. The worker, which takes an app's chunks in
-their order, reads such a chunk again behind what was open before it, and sets right the events of both.
+A web process reads a frame, or what waits of a drain, by itself, and says where that ends within something. The worker, which
+takes an app's chunks in their order, reads such a chunk again behind what was open before it, and sets both right.
 """
 
 from collections.abc import Sequence

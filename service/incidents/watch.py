@@ -66,7 +66,6 @@ class Watch:
         self._folding: set[int] = set()  # apps whose turn it is
         self._breath: dict[int, float] = {}
         self._resting: dict[int, float] = {}
-        self._was_away = False  # the database, since it was last asked what time it is
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. A database that is away is waited for."""
@@ -103,17 +102,16 @@ class Watch:
             woken.clear()
             save = self._resting_now() | self._breathing()
             try:
-                if started_at is None or self._was_away:
+                if started_at is None:
                     async with self._db.read() as conn:
                         started_at = await clocks.now(conn)
-                    self._was_away = False
                 if len(self._folding) < LANES:
                     claimed, spooled_since = await self._claim(started_at, save=save, most=LANES - len(self._folding))
                     for lease in claimed:
                         lanes.create_task(self._in_lane(lease, woken, started_at, spooled_since))
             except StoreAway as error:
                 log.warning("watch.away", reason=str(error))
-                self._was_away = True  # what came meanwhile is on its way
+                started_at = None  # what came meanwhile is on its way
                 await _first(stop.wait(), seconds=AWAY_SECONDS)
                 continue
             seconds = min(save.values(), default=inf) - monotonic()
@@ -126,7 +124,6 @@ class Watch:
             await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
         except StoreAway as error:
             log.warning("watch.away", app=lease.app, reason=str(error))
-            self._was_away = True
             self._resting[lease.app_id] = monotonic() + AWAY_SECONDS
         finally:
             self._folding.discard(lease.app_id)

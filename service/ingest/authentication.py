@@ -29,7 +29,8 @@ STALE_SECONDS = 3600.0
 # found to be away.
 SOON_SECONDS = 0.5
 AWAY_SECONDS = 1.0
-# Apps whose credentials are kept; beyond it the oldest go (strangers' guesses must not fill the memory).
+# Apps whose credentials are kept, and headers that have proved themselves; beyond it the oldest of the ones go, and all of the
+# others (strangers' guesses must not fill the memory).
 MOST_APPS = 10_000
 
 _APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

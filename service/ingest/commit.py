@@ -20,6 +20,7 @@ from service.errors import StoreAway
 from service.ingest.posted import Named
 from service.ingest.tallies import Kept
 from service.store import frames
+from service.store.database import is_away
 from service.store.frames import FrameKey, Pending, Rows
 from service.store.ids import new_id
 
@@ -27,9 +28,6 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # Compressed on the spot below this size; above it in a thread, since zstd lets go of the interpreter.
 INLINE_BYTES = 64 << 10
-
-# What Postgres, or the driver before it, says about a value that it cannot take.
-REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError, ValueError)
 
 
 async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Kept]:
@@ -41,41 +39,70 @@ async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, lat
     now = datetime.now(UTC)
     came_at = min(one.received_at for one in batch) if late else now
     received_at = None if late else now
+    keys = _keys(batch)
+    if len(set(keys)) < len(keys):  # a frame that came twice, perhaps among others that were read with it
+        batch = await _apart(batch)
+        keys = _keys(batch)
     if not careful:  # a repeat is rare: the rows are made before the transaction, so that locks are short
-        keys = [key for one in batch for key in one.keys]
         kept = _kept(batch, set(keys))
         if await frames.keep_new(conn, keys, await _rows(kept, received_at), received_at=now, came_at=came_at):
             return _said(kept)
-    batch = [alone for one in batch for alone in (one.apart() if one.apart else [one])]
+    batch = await _apart(batch)
     async with conn.transaction():
-        keys = [key for one in batch for key in one.keys]
-        kept = _kept(batch, await frames.claim(conn, keys, received_at=now, came_at=came_at))
-        if not careful:
+        kept = _kept(batch, await frames.claim(conn, _keys(batch), received_at=now, came_at=came_at))
+        if careful:
+            await _write_carefully(conn, kept, received_at)
+        else:
             await frames.write(conn, await _rows(kept, received_at))
-            return _said(kept)
-        for one, frame in kept:
-            await _write_carefully(conn, one, frame, received_at)
         return _said(kept)
 
 
-async def _write_carefully(conn: Connection, one: Named, frame: Frame, received_at: datetime | None) -> None:
-    """Writes `frame`; where it is refused, its halves, down to the one message that goes to quarantine."""
+async def _apart(batch: Sequence[Named]) -> list[Named]:
+    """Each frame by itself."""
+    alone: list[Named] = []
+    for one in batch:
+        if one.apart:
+            alone += one.apart()
+            await asyncio.sleep(0)  # to read them again takes as long as to read them did
+        else:
+            alone.append(one)
+    return alone
+
+
+def _keys(batch: Sequence[Named]) -> list[FrameKey]:
+    return [key for one in batch for key in one.keys]
+
+
+async def _write_carefully(conn: Connection, kept: Sequence[tuple[Named, Frame]], received_at: datetime | None) -> None:
+    """Writes `kept`; where that is refused, by halves, of the frames and of the one frame that it is, down to the one message
+    that goes to quarantine."""
     try:
         async with conn.transaction():  # a savepoint
-            await frames.write(conn, await _rows([(one, frame)], received_at))
-    except REFUSED as error:
-        if frame.messages > 1:
-            for half in _halves(frame, one.received_at):
-                await _write_carefully(conn, one, half, received_at)
-            return
-        refused = Damage(0, frame.body, f"Postgres refused it: {reason_of(error)}")
-        alone = replace(frame, body=b"", messages=0, head=0, events=(), damage=(*frame.damage, refused), traffic=())
-        await frames.write(conn, await _rows([(one, alone)], received_at))
+            await frames.write(conn, await _rows(kept, received_at))
+    except Exception as error:
+        if is_away(error):
+            raise
+        if len(kept) > 1:
+            middle = len(kept) // 2
+            halves = (kept[:middle], kept[middle:])
+        else:
+            [(one, frame)] = kept
+            if frame.messages <= 1:
+                refused = Damage(0, frame.body, f"Postgres refused it: {reason_of(error)}")
+                alone = replace(
+                    frame, body=b"", messages=0, head=0, events=(), damage=(*frame.damage, refused), traffic=()
+                )
+                await frames.write(conn, await _rows([(one, alone)], received_at))
+                return
+            first, second = _halves(frame, one.received_at)
+            halves = ([(one, first)], [(one, second)])
+        for half in halves:
+            await _write_carefully(conn, half, received_at)
 
 
 def _kept(batch: Sequence[Named], fresh: set[FrameKey]) -> list[tuple[Named, Frame]]:
-    """What of `batch` is to be stored: each frame once, and of a repeat the L10 line that only it carries. Of several that were
-    read as one, all or none is fresh."""
+    """What of `batch` is to be stored: each frame once, and of a repeat the L10 line that only it carries. Several that were
+    read as one have keys that no other has, and all of them are fresh."""
     fresh = set(fresh)
     kept = []
     for one in batch:

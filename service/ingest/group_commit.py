@@ -15,16 +15,18 @@ import asyncpg
 from parsers.frame import Reading
 from service import metrics
 from service.errors import StoreAway
-from service.ingest.commit import REFUSED, Connection, commit, reason_of
+from service.ingest.commit import Connection, commit, reason_of
 from service.ingest.posted import Named, Posted, read_all
 from service.ingest.tallies import Tallies
 from service.log import log
 from service.store import partitions
-from service.store.database import Database
+from service.store.database import Database, is_away
 
 COMMITTERS = 2
 # One transaction's worth: at 300 bytes a line some 10,000 lines, 30 ms of work for either side.
 BATCH_BYTES = 4 << 20
+# So often whoever stands at the door is let in before a batch is taken; then nobody is waited for.
+GATHERING_TURNS = 4
 AWAY_SECONDS = 0.1
 # A commit that takes this long is not waited for: nobody waits for its frames any more, and the server may be gone without a
 # word. Within the time that a process has to end in.
@@ -92,38 +94,47 @@ class GroupCommit:
     async def _commit_for_ever(self) -> None:
         conn: Connection | None = None
         careful = False
-        while batch := await self._next_batch():
-            try:
-                if conn is None or conn.is_closed():
-                    conn = await self._db.asyncpg()
-                began = perf_counter()
-                async with asyncio.timeout(COMMIT_SECONDS):
-                    named = await read_all([one.frame for one in batch], self._reading)
-                    kept = await commit(conn, named, careful=careful)
-            except Exception as error:
-                self._give_back(batch)
-                careful = isinstance(error, REFUSED) and not careful
-                if isinstance(error, asyncpg.CheckViolationError):
-                    careful = await self._make_partitions()
-                elif not careful:
-                    _close(conn)
-                    conn = None
-                    metrics.COMMIT_FAILURES.inc()
-                    log.warning("ingest.commit_failed", frames=len(batch), reason=reason_of(error))
-                    if self._holds:
-                        await asyncio.sleep(AWAY_SECONDS)
-                    else:
-                        self.give_up(error)
-            else:
-                careful = False
-                for read in named:
-                    self._tallies.read(read.drain, read.frame, read.received_at, mismatches=read.mismatches)
-                sent = [one.frame.drain for one in batch]
-                self._tallies.committed(sent, kept, seconds=perf_counter() - began)
-                for one in batch:
-                    if not one.done.done():
-                        one.done.set_result(None)
+        while await self._gathered():
+            if batch := self._take():  # the other committer may have been here
+                conn, careful = await self._commit_batch(batch, conn, careful=careful)
+            del batch
         _close(conn)
+
+    async def _commit_batch(
+        self, batch: list[Waiting], conn: "Connection | None", *, careful: bool
+    ) -> "tuple[Connection | None, bool]":
+        """Commits what it can of `batch`; gives the connection, if it is good for another, and whether that must be careful.
+
+        A method of its own, so that bodies, which are not masked yet, are gone with it.
+        """
+        try:
+            if conn is None or conn.is_closed():
+                conn = await self._db.asyncpg()
+            began = perf_counter()
+            async with asyncio.timeout(COMMIT_SECONDS):
+                named = await read_all([one.frame for one in batch], self._reading)
+                kept = await commit(conn, named, careful=careful)
+        except Exception as error:
+            self._give_back(batch)
+            if isinstance(error, asyncpg.CheckViolationError):
+                return conn, await self._make_partitions()
+            if not is_away(error) and not careful:
+                return conn, True
+            _close(conn)
+            metrics.COMMIT_FAILURES.inc()
+            log.warning("ingest.commit_failed", frames=len(batch), reason=reason_of(error))
+            if self._holds:
+                await asyncio.sleep(AWAY_SECONDS)
+            else:
+                self.give_up(error)
+            return None, False
+        for read in named:
+            self._tallies.read(read.drain, read.frame, read.received_at, mismatches=read.mismatches)
+        self._tallies.committed([one.frame.drain for one in batch], kept, seconds=perf_counter() - began)
+        for one in batch:
+            if not one.done.done():
+                one.done.set_result(None)
+        return conn, False
 
     def _give_back(self, batch: Sequence[Waiting]) -> None:
         self._queue.extendleft(one for one in reversed(batch) if not one.done.done())
@@ -134,30 +145,34 @@ class GroupCommit:
         try:
             async with self._db.begin() as conn:
                 await partitions.ensure(conn, datetime.now(UTC))
-        except StoreAway as error:
-            log.warning("ingest.partitions_failed", reason=str(error))
+        except Exception as error:  # also a lock that was not had in time
+            log.warning("ingest.partitions_failed", reason=reason_of(error))
             await asyncio.sleep(AWAY_SECONDS)
         return False
 
-    async def _next_batch(self) -> list[Waiting]:
-        """What waits, up to BATCH_BYTES; empty when there will be no more."""
+    async def _gathered(self) -> bool:
+        """Whether anything waits; False when nothing ever will any more."""
+        while not self._queue:
+            if self._closing:
+                return False
+            self._filled.clear()
+            await self._filled.wait()
+        for _ in range(GATHERING_TURNS):  # more may stand at the door: each turn of the loop lets in all that do
+            gathered = len(self._queue)
+            await asyncio.sleep(0)
+            if len(self._queue) <= gathered:
+                break
+        return True
+
+    def _take(self) -> list[Waiting]:
+        """What waits, up to BATCH_BYTES."""
         batch: list[Waiting] = []
-        while not batch:
-            while not self._queue:
-                if self._closing:
-                    return []
-                self._filled.clear()
-                await self._filled.wait()
-            gathered = 0
-            while len(self._queue) > gathered:  # more may stand at the door: each turn of the loop lets in all that do
-                gathered = len(self._queue)
-                await asyncio.sleep(0)
-            size = 0
-            while self._queue and size < BATCH_BYTES:
-                one = self._queue.popleft()
-                if not one.done.done():
-                    batch.append(one)
-                    size += one.frame.size
+        size = 0
+        while self._queue and size < BATCH_BYTES:
+            one = self._queue.popleft()
+            if not one.done.done():
+                batch.append(one)
+                size += one.frame.size
         return batch
 
 

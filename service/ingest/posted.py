@@ -8,7 +8,7 @@ Logplex's own in front, or came twice) each is read alone.
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -16,6 +16,8 @@ from uuid import UUID
 
 from parsers.frame import Frame, Reading, read_frame, read_together
 from parsers.line import Origin
+from parsers.octet_counting import Damage
+from service.log import log
 from service.store.drains import DrainCredentials
 from service.store.frames import FrameKey
 
@@ -81,8 +83,15 @@ class Posted:
         return len(self.body)
 
     def read(self, reading: Reading) -> Named:
-        """It, read alone."""
-        return self.named(read_frame(self.body, _origin(self.drain), self.received_at, reading))
+        """It, read alone. What cannot be read for a mistake of ours is damage as a whole: it must not hold up others."""
+        try:
+            frame = read_frame(self.body, _origin(self.drain), self.received_at, reading)
+        except Exception as error:
+            log.exception("ingest.read_failed", app=self.drain.app, reason=type(error).__name__)
+            why = f"it could not be read ({type(error).__name__}): a mistake in drainwatch"
+            damage = Damage(0, reading.redaction.masked(self.body), why)
+            frame = replace(read_frame(b"", _origin(self.drain), self.received_at, reading), damage=(damage,))
+        return self.named(frame)
 
     def named(self, frame: Frame) -> Named:
         """The frame that it was read as, with its name."""
@@ -95,12 +104,15 @@ class Posted:
 async def read_all(batch: Sequence[Posted | Named], reading: Reading) -> list[Named]:
     """The frames of a batch, those of one drain that were not read yet as few as can be; of each drain in their order."""
     named: list[Named] = []
+    size = 0
     for piece in _pieces(batch):
         if isinstance(piece, Named):
             named.append(piece)
             continue
-        if named:
+        size += sum(len(one.body) for one in piece)
+        if size > TOGETHER_BYTES:
             await asyncio.sleep(0)
+            size = 0
         together = _together(piece, reading) if len(piece) > 1 else None
         named += [together] if together else _each(piece, reading)
     return named
@@ -134,7 +146,10 @@ def _together(posted: Sequence[Posted], reading: Reading) -> Named | None:
     key, *further = keys = [_key(one.drain, one.name) for one in posted]
     if len(set(keys)) < len(keys):
         return None
-    read = read_together([one.body for one in posted], _origin(first.drain), last.received_at, reading)
+    try:
+        read = read_together([one.body for one in posted], _origin(first.drain), last.received_at, reading)
+    except Exception:  # a mistake of ours, which one of them alone has to bear
+        return None
     if read is None:
         return None
     frame, counts = read

@@ -20,7 +20,7 @@ from parsers.frame import Reading, read_frame
 from parsers.line import Origin
 from service import metrics
 from service.errors import SettingError, StoreAway
-from service.ingest.commit import REFUSED, Connection, commit, reason_of
+from service.ingest.commit import Connection, commit, reason_of
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import Named, Posted
 from service.ingest.segment import Record
@@ -175,7 +175,9 @@ class Safekeeping:
                 async with self._db.begin() as other:
                     await partitions.ensure(other, received_at)
             return await commit(conn, named, careful=False, late=True)
-        except REFUSED:
+        except Exception as error:
+            if is_away(error):
+                raise
             return await commit(conn, named, careful=True, late=True)
 
     def _read(self, records: Sequence[Record]) -> list[Named]:

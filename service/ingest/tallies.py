@@ -61,8 +61,8 @@ class Tallies:
             metrics.COUNT_MISMATCHES.inc(mismatches)
 
     def committed(self, sent: Sequence[DrainCredentials], kept: Sequence[Kept], *, seconds: float) -> None:
-        """A transaction that took `seconds` has stored `kept` of what was `sent`, the drain of each frame: each new frame
-        itself, and of some repeats the line in front."""
+        """A commit that took `seconds`, with the reading, has stored `kept` of what was `sent`, the drain of each frame: each
+        new frame itself, and of some repeats the line in front."""
         kinds: Counter[str] = Counter()
         frames = messages = size = damaged = 0
         for drain, frame, many in kept:

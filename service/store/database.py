@@ -49,7 +49,7 @@ class Database:
         self.name = describe(url)
 
     @classmethod
-    def open(cls, url: str, *, pool_size: int = 6, statement_seconds: float | None = STATEMENT_SECONDS) -> "Database":
+    def open(cls, url: str, *, pool_size: int = 8, statement_seconds: float | None = STATEMENT_SECONDS) -> "Database":
         """The database at `url`, with at most `pool_size` connections in the pool. No I/O.
 
         A statement that takes longer than `statement_seconds` (None: none does) ends with StoreAway. Raises SettingError

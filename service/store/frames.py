@@ -103,7 +103,7 @@ async def keep_new(
         is_new = int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
         if is_new:
             await _copy(conn, rows)
-        # One round trip for the last three.
+        # One round trip for all that is left to do.
         await conn.execute(f"{_coming(rows.pending)} {_notifying(rows.pending)}; commit" if is_new else "rollback")
     except Exception as error:
         # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
@@ -127,10 +127,10 @@ async def claim(
 
 
 async def write(conn: Connection, rows: Rows) -> None:
-    """Adds all of `rows`."""
+    """Adds all of `rows`, and wakes the worker once they are committed."""
     await _copy(conn, rows)
     if rows.pending:
-        await conn.execute(_coming(rows.pending))
+        await conn.execute(f"{_coming(rows.pending)} {_notifying(rows.pending)}")
 
 
 async def _copy(conn: Connection, rows: Rows) -> None:

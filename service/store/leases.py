@@ -40,13 +40,21 @@ _CLAIM = text(
             or minute_at <= now() - interval '{60 + SILENT_SECONDS} seconds')
           and cast(:spooled_since as timestamptz) is null
           and greatest(heard_at, :started_at) <= now() - interval '{SILENT_SECONDS} seconds'
+    ), free as ( -- a turn that is under way, in whatever process, is not waited for
+        select taken.app_id, taken.expires_at from leases as taken
+        where taken.app_id in (select app_id from due) and taken.app_id <> all (cast(:save as int[]))
+          and (taken.holder = :holder or taken.expires_at < now())
+        order by taken.expires_at, taken.app_id limit :most -- who was served longest ago is served first
+        for update skip locked
+    ), served as (
+        select app_id, expires_at from free
+        union all
+        select app_id, null from due
+        where app_id <> all (cast(:save as int[])) and not exists (select from leases where leases.app_id = due.app_id)
+        order by expires_at nulls first, app_id limit :most
     ), claimed as (
         insert into leases as held (app_id, holder, token, expires_at)
-        select due.app_id, :holder, 1, now() + interval '{LEASE_SECONDS} seconds' from due
-        left join leases as taken on taken.app_id = due.app_id
-        where (taken.app_id is null or taken.holder = :holder or taken.expires_at < now())
-          and due.app_id <> all (cast(:save as int[]))
-        order by taken.expires_at nulls first, due.app_id limit :most -- who was served longest ago is served first
+        select app_id, :holder, 1, now() + interval '{LEASE_SECONDS} seconds' from served
         on conflict (app_id) do update
         set holder = excluded.holder, expires_at = excluded.expires_at,
             token = held.token + case when held.holder = excluded.holder then 0 else 1 end

@@ -281,3 +281,16 @@ async def test_an_app_whose_turn_takes_long_keeps_no_other_waiting(db: Database)
         assert await eventually(lambda: rows(db, opened), bool) == [(CONSOLE,)]
     stop.set()
     await running
+
+
+async def test_a_turn_under_way_in_another_process_is_not_waited_for_even_past_its_deadline(db: Database) -> None:
+    for app in (APP, CONSOLE):
+        await keep(db, app, up("web.1"))
+    async with db.begin() as conn:
+        await leases.claim(conn, holder="one", started_at=LONG_AGO, most=1)
+        await conn.execute(text("update leases set expires_at = now() - interval '1 second'"))
+    async with db.begin() as under_way:
+        await under_way.execute(text("update leases set expires_at = now() + interval '3 seconds'"))
+        async with asyncio.timeout(5), db.begin() as conn:
+            [other] = await leases.claim(conn, holder="two", started_at=LONG_AGO, most=5)
+    assert other.app == CONSOLE

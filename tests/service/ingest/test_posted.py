@@ -1,15 +1,19 @@
 """Frames that wait at the same time are read as one, and what is kept is what each says alone."""
 
 import asyncio
+import struct
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import zstandard
 from sqlalchemy import text
 
 from keeping import READING, drain_of
+from parsers.frame import Frame, read_frame, read_lines
+from parsers.traffic import pack
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import TOGETHER_BYTES, Named, Posted, read_all
 from service.ingest.tallies import Tallies
@@ -104,6 +108,71 @@ async def test_a_repeat_among_new_frames_costs_none_of_them(db: Database) -> Non
     assert lines == [2, 2]
     [tally] = tallies._tallies.values()
     assert (tally.frames, tally.lines, tally.repeats) == (4, 4, 1)
+
+
+@pytest.mark.parametrize("names", ["ab bc", "ab cb", "b ab", "ab b"])
+async def test_a_frame_that_comes_twice_in_one_batch_is_kept_once_and_its_neighbours_too(
+    db: Database, names: str
+) -> None:
+    """Also where the two are not read together, since each run of letters fills a piece."""
+    drain = await drain_of(db, "shop-prod")
+    filler = message("app", "web.1", "x" * 9000)
+    batch = []
+    for piece in names.split():
+        for name in piece:
+            lines = [filler] * (TOGETHER_BYTES // len(filler) // len(piece))
+            batch.append(posted(message("app", "web.1", f"frame {name}"), *lines, drain=drain, name=name.encode()))
+    await keep(db, Tallies(), *batch)
+    assert await kept_frames(db) == Counter(set(names) - {" "})
+
+
+async def test_a_body_that_our_own_mistake_keeps_from_being_read_is_damage_and_costs_no_other(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = await drain_of(db, "shop-prod")
+    mistaken = frame_of(message("app", "web.1", "mistaken password=hunter2"))
+
+    def wrong(body: bytes, *rest: Any) -> Frame:
+        return read_frame(body, *rest) if body != mistaken else 1 / 0  # type: ignore[return-value]
+
+    monkeypatch.setattr("service.ingest.posted.read_frame", wrong)
+    monkeypatch.setattr("service.ingest.posted.read_together", lambda *_: 1 / 0)
+    batch = [posted(message("app", "web.1", "frame a"), drain=drain), Posted(drain, mistaken, b"m", datetime.now(UTC))]
+    await keep(db, Tallies(), *batch)
+    assert await kept_frames(db) == {"a": 1}
+    async with db.read() as conn:
+        [(reason, body)] = await conn.execute(text("select reason, body from quarantine"))
+    assert "ZeroDivisionError" in reason
+    assert body == mistaken.replace(b"hunter2", b"[redacted]")
+
+
+async def test_what_cannot_be_written_for_whatever_reason_goes_to_quarantine_alone(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = await drain_of(db, "shop-prod")
+
+    def wrong(minutes: Any) -> bytes:
+        if any(minute.by_code for minute in minutes.values()):
+            raise struct.error("too many codes")  # as would be for a minute that does not fit its form
+        return pack(minutes)
+
+    monkeypatch.setattr("service.ingest.commit.pack", wrong)
+    frames = [posted(message("app", "web.1", f"frame {name}"), drain=drain) for name in "abc"]
+    await keep(db, Tallies(), *frames, posted(router_line(code="H12"), message("app", "web.1", "frame d"), drain=drain))
+    assert await kept_frames(db) == {"a": 1, "b": 1, "c": 1, "d": 1}
+    async with db.read() as conn:
+        assert (
+            await conn.scalar(text("select count(*) from quarantine where convert_from(body, 'utf8') like '%H12%'"))
+            == 1
+        )
+
+
+async def kept_frames(db: Database) -> Counter[str]:
+    """How often each frame's first line is kept."""
+    async with db.read() as conn:
+        bodies = list(await conn.scalars(text("select body from chunks")))
+    lines = [line for body in bodies for line in read_lines(zstandard.decompress(body), datetime.now(UTC))]
+    return Counter(line.text.removeprefix("frame ") for line in lines if line.text.startswith("frame "))
 
 
 async def keep(db: Database, tallies: Tallies, *frames: Posted) -> None:
