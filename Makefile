@@ -24,8 +24,14 @@ setup: $(VENV)/.locked ## what `make run` needs, in .venv
 run: $(VENV)/.locked ## drainwatch on an embedded Postgres, with the samples posted to it; Ctrl-C ends it
 	@exec env -u DATABASE_URL -u DRAINWATCH_URL $(SAMPLE) $(BIN)/drainwatch demo
 
+# All that is small on two cores at once; whole processes one after the other, since they are waited for.
 test: $(VENV)/.locked-dev ## every test, against real Postgres
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/system tests
+	@$(BIN)/python -m pytest tests/system
+endif
 
 soak: $(VENV)/.locked-dev ## kills, outages, mutated bodies and streams at length: 20 minutes
 	@SOAK=1 $(BIN)/python -m pytest -rP --durations=0 --durations-min=1 $(LONG) $(ARGS)
