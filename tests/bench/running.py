@@ -23,11 +23,12 @@ DRAINWATCH = str(Path(sys.executable).parent / "drainwatch")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The database, and the process that listens on `port`."""
+    """The database, the process that listens on `port`, and the worker, if there is one."""
 
     db: Database
     web: "subprocess.Popen[bytes]"
     port: int
+    worker: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
@@ -54,10 +55,9 @@ async def running(*, worker: bool) -> AsyncIterator[Running]:
             await schema.migrate(url)
             with contextlib.ExitStack() as processes:
                 web = processes.enter_context(_process("web", url, home, port))
-                if worker:
-                    processes.enter_context(_process("worker", url, home, port))
+                works = processes.enter_context(_process("worker", url, home, port)) if worker else None
                 await _listens(web, port)
-                yield Running(db, web, port)
+                yield Running(db, web, port, works)
         finally:
             await db.close()
             await postgres.stop()
