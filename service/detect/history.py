@@ -2,8 +2,9 @@
 
 A rule's history at one key is a state as of some time ago (`base`), the marks since then in the order of time, and the
 findings already told. Each batch puts its marks where they belong and folds from the base again: what comes out depends on
-the set of marks alone, not on how they came. Findings made by a mark are told at once. Findings made by a timer, and what
-follows them, are told when the app's clock is SETTLE past the timer, since a line on its way may still put it off.
+the set of marks alone, not on how they came. Findings made by a mark are told at once, so an end is a mark's only where no
+line on its way could undo it. Findings made by a timer, and what follows them, are told when the app's clock is SETTLE past
+the timer, since a line on its way may still put it off.
 """
 
 from collections.abc import Callable, Iterable, Iterator

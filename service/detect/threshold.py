@@ -69,8 +69,8 @@ class Recent:
 
 
 def step(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
-    """`recent` with `mark` in it; `Fired` while a level is reached within `rule.within`, `Cleared` where one recovery is
-    all it takes."""
+    """`recent` with `mark` in it; `Fired` while a level is reached within `rule.within`, `Cleared` where one mark of
+    recovery is all it takes, so that no match before it could undo it."""
     match mark.sort:
         case "recover" | "after":
             return _recover(rule, recent, mark)
@@ -140,9 +140,9 @@ def _recover(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
     recent = replace(recent, recovered=recent.recovered + 1, prepared_at=None, early_at=None)
     if not _is_answered(rule, recent):
         return _step(rule, recent)
-    if rule.quiet is None and rule.recoveries == 1:
+    if rule.quiet is None and rule.recoveries == 1 and not rule.after:
         return Step(Recent(), (Cleared(mark.at, _why(rule), alarm),))
-    # It is over if no match came meanwhile: a timer says so, for one may be on its way.
+    # It is over if no match came meanwhile, nor between the two halves: a timer says so, for one may be on its way.
     quiet_at = _quiet_at(rule, recent) if rule.quiet is not None else mark.at
     return Step(recent, (), quiet_at and max(mark.at, quiet_at))
 

@@ -19,7 +19,7 @@ from service.detect.history import LATENESS, MOST_MARKS, SETTLE, History, fold
 from service.detect.rule import DETECTORS, Rule
 from service.incidents.states import is_of, read_history, write_history
 from service.store.rule_states import RuleState
-from vocabulary import NOON, api, boot_timeout, crash, dropped, router_line, seconds_after, state, up
+from vocabulary import NOON, api, boot_timeout, crash, dropped, message, router_line, seconds_after, state, up
 
 PAYMENTS: dict[str, Any] = {
     "name": "declined",
@@ -58,6 +58,7 @@ WATCHED = {
     ),
     "no_web_dynos": (rule_named("no_web_dynos"), ("H14", "H14", "H14", "to 0", "to 1", "up")),
     "deploy_failed": (rule_named("deploy_failed"), ("build failed", "deploy", "release")),
+    "challenge": (rule_named("webauthn_challenge_miss"), ("missed", "missed", "missed", "popped", "answered")),
     "blank_app": (rule_named("blank_app"), ("H81", "initial", "deploy", "up")),
     "no_sale": (rule_named("no_sale", NO_SALE), ("paid", "paid", "paid", "closed", "opened")),
     "on_purpose": (
@@ -79,6 +80,14 @@ WATCHED = {
     "minutes": (rule_named("declined", {**PAYMENTS, "distinct": "minute", "quiet_below": 0.9}), SHOP),
 }
 of_each_rule = pytest.mark.parametrize(("rule", "words"), WATCHED.values(), ids=WATCHED)
+
+
+def challenge(what: str, ts: str | datetime) -> bytes:
+    """A challenge of WebAuthn: missed and answered are what the router says, popped is the app's."""
+    if what == "popped":
+        return message("app", "web.1", "webauthn.challenge_popped store=redis user_id=7", ts)
+    path, status = "/api/auth/register/verify-with-token", 400 if what == "missed" else 200
+    return router_line(ts, method="POST", path=path, status=status, service="1ms")
 
 
 def _line(what: str, dyno: str, ts: datetime) -> bytes:
@@ -109,6 +118,8 @@ def _line(what: str, dyno: str, ts: datetime) -> bytes:
             return dropped(600, "12:00" if dyno == "web.1" else ts, ts)
         case "paid" | "declined" | "closed" | "opened":
             return shop("payment", ts, result=what)
+        case "missed" | "popped" | "answered":
+            return challenge(what, ts)
     return promotion(what, ts, number=int(dyno[-1]), state=what)
 
 
@@ -208,6 +219,38 @@ def test_a_line_more_than_ten_minutes_late_finds_nothing(rule: Rule, words: Sequ
     last, late = told[-1].newest_at, data.draw(st.integers(601, 3000))
     stray = events_of(_line(data.draw(st.sampled_from(words)), "web.1", last - timedelta(seconds=late)))
     assert found_in(rule, [*told, Batch(stray, last)]) == found_in(rule, told)
+
+
+@pytest.mark.parametrize(
+    ("rule", "lines"),
+    [
+        (
+            "deploy_failed",
+            [
+                api("Build failed", "12:00", by=""),
+                api("Deploy 193d1419", "12:00:03"),
+                api("Release v9 created", "12:00:05"),
+                api("Build failed", "12:00:04", by=""),
+            ],
+        ),
+        (
+            "webauthn_challenge_miss",
+            [
+                *(challenge("missed", ts) for ts in ("12:00", "12:00:01", "12:00:02")),
+                challenge("popped", "12:00:03"),
+                challenge("answered", "12:00:05"),
+                challenge("missed", "12:00:04"),
+            ],
+        ),
+    ],
+    ids=["deploy_failed", "webauthn_challenge_miss"],
+)
+def test_a_match_on_its_way_between_the_two_halves_of_a_recovery_undoes_it(rule: str, lines: list[bytes]) -> None:
+    [in_time] = found(rule, batches=[lines[:-2], lines[:-3:-1], [router_line("12:01")]])
+    assert "to" not in in_time
+    assert found(rule, batches=[lines[:-1], lines[-1:], [router_line("12:01")]]) == [in_time]
+    [without] = found(rule, batches=[lines[:-1], [router_line("12:01")]])
+    assert without == f"{in_time} to 12:00:05"
 
 
 def test_a_late_end_takes_the_place_of_the_one_that_was_told() -> None:
