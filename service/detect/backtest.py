@@ -120,8 +120,8 @@ class Backtest:
 def _amend(told: list[Occurrence], was: Finding, now: Finding) -> None:
     for number, one in enumerate(told):
         if isinstance(was, Fired):
-            if one.fired_at == was.at:
-                told[number] = replace(one, fired_at=now.at)
+            if one.fired_at == was.alarm.since:
+                told[number] = replace(one, fired_at=now.alarm.since)
             if one.cleared_at is None and now.alarm.severity < was.alarm.severity:
                 told[number] = replace(told[number], severity=now.alarm.severity)
         elif one.cleared_at == was.at:

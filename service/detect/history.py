@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
+from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 from service.detect.detector import Alarm, Cleared, Finding, Fired, Mark, Step
@@ -123,7 +124,7 @@ def fold(
     return Folded(
         None if next_history == History(detector.empty, base.at) else next_history,
         _news(history, settled, end.step.state.alarm, clock),
-        _amended(history.told, settled),
+        _amended(history, settled),
         told_points[-1].step.state.alarm,
         min(wakes, default=None),
         min(forgets, default=None),
@@ -184,38 +185,43 @@ def _news(
     history: History[S], settled: tuple[Finding, ...], alarm: Alarm | None, clock: datetime
 ) -> tuple[Finding, ...]:
     """What of `settled` has not been told. Where a late mark has changed what was told, the finding that mends it."""
-    told = history.told
-    if _go_on(told, settled):
-        news = settled[len(told) :]
-        if told and not news and _is_worse(settled[len(told) - 1], told[-1]):
-            return (settled[len(told) - 1],)
-        return news
-    was_on, is_on = _is_on(history, told), _is_on(history, settled)
-    if was_on and not is_on:
-        return (Cleared(clock, "a line that came late shows that it was not so", told[-1].alarm),)
-    if is_on and not was_on and alarm and alarm.last_at > told[-1].at:
-        return (Fired(alarm.last_at, alarm),)
-    return ()
+    told, now = _turns(history.base, history.told), _turns(history.base, settled)
+    if len(now) >= len(told):
+        return (*_worse(history.base, now[len(told) - 1], told[-1]), *chain.from_iterable(now[len(told) :]))
+    if (len(told) - len(now)) % 2 == 0:  # some of it was over and has come back in between, which nobody need know
+        return _worse(history.base, now[-1], told[-1])
+    last = history.told[-1]
+    if isinstance(last, Fired):
+        return (Cleared(clock, "a line that came late shows that it was not so", last.alarm),)
+    return (Fired(alarm.last_at, alarm),) if alarm and alarm.last_at > last.at else ()
 
 
-def _amended(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding], ...]:
+def _amended(history: History[S], settled: tuple[Finding, ...]) -> tuple[tuple[Finding, Finding], ...]:
     """What was told and what has become of it: ends that are others now, and beginnings at another time, or less bad."""
-    pairs = zip(told, settled, strict=False) if _go_on(told, settled) else [(told[-1], settled[-1])] if settled else []
-    alike = [(was, now) for was, now in pairs if type(was) is type(now) and was != now]
+    told, now = _turns(history.base, history.told), _turns(history.base, settled)
+    turns = zip(told, now, strict=False) if len(now) >= len(told) else [(told[-1], now[-1])]
+    pairs = [(was[-1], one[-1]) for was, one in turns if was and one]
+    alike = [(was, one) for was, one in pairs if type(was) is type(one) and was != one]
     return tuple(
-        (was, now) for was, now in alike if isinstance(was, Cleared) or was.at != now.at or _is_worse(was, now)
+        (was, one)
+        for was, one in alike
+        if isinstance(was, Cleared) or was.alarm.since != one.alarm.since or was.alarm.severity > one.alarm.severity
     )
 
 
-def _is_worse(one: Finding, other: Finding) -> bool:
-    both = isinstance(one, Fired) and isinstance(other, Fired)
-    return both and one.alarm.severity > other.alarm.severity
+def _turns(base: State, findings: tuple[Finding, ...]) -> list[tuple[Finding, ...]]:
+    """`findings` by turns: those of each time that it was on, and the end of each; `base` is in the first turn."""
+    turns: list[tuple[Finding, ...]] = [()]
+    is_on = base.alarm is not None
+    for finding in findings:
+        if isinstance(finding, Fired) != is_on:
+            turns.append(())
+            is_on = not is_on
+        turns[-1] = (*turns[-1], finding)
+    return turns
 
 
-def _go_on(told: tuple[Finding, ...], settled: tuple[Finding, ...]) -> bool:
-    """Whether `settled` are the same sorts of findings as `told`, and perhaps more."""
-    return len(settled) >= len(told) and all(type(a) is type(b) for a, b in zip(told, settled, strict=False))
-
-
-def _is_on(history: History[S], findings: tuple[Finding, ...]) -> bool:
-    return isinstance(findings[-1], Fired) if findings else history.base.alarm is not None
+def _worse(base: State, turn: tuple[Finding, ...], told: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What of `turn` is worse than what was `told` of it."""
+    known = told[-1].alarm if told else base.alarm
+    return tuple(one for one in turn if isinstance(one, Fired) and known and one.alarm.severity > known.severity)

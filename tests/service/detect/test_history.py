@@ -253,6 +253,29 @@ def test_a_match_on_its_way_between_the_two_halves_of_a_recovery_undoes_it(rule:
     assert without == f"{in_time} to 12:00:05"
 
 
+def pay(result: str, ts: str) -> bytes:
+    return shop("payment", ts, result=result)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [pay("declined", "12:00"), pay("closed", "12:00:02")],
+        [
+            pay("declined", "12:00"),
+            *(pay(what, f"12:00:0{n}") for n, what in [(2, "closed"), (3, "opened"), (4, "declined")]),
+        ],
+    ],
+    ids=["info", "info and warning"],
+)
+def test_a_late_line_that_makes_it_worse_counts_also_where_its_batch_ends_it(told: list[bytes]) -> None:
+    rule = {**PAYMENTS, "on_purpose": ON_PURPOSE}
+    late, end = pay("declined", "12:00:01"), router_line("12:05")
+    in_order = found(rule, batches=[[told[0], late], told[1:], [end]])
+    assert in_order == [f"raxx-api-prod warning 12:00:01 to 12:04:0{4 if len(told) > 2 else 1}"]
+    assert found(rule, batches=[told, [late, end]]) == in_order
+
+
 def test_a_late_end_takes_the_place_of_the_one_that_was_told() -> None:
     lines = [promotion("failed", "12:00:02", state="failed"), promotion("deployed", "12:00:09", state="deployed")]
     late = promotion("deployed", "12:00:04", state="deployed")
