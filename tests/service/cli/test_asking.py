@@ -21,7 +21,9 @@ from vocabulary import message, router_line
 
 from .conftest import Run
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def kept(url: str, *messages: bytes, app: str = "shop") -> None:
@@ -43,8 +45,8 @@ async def test_errors_are_asked_in_the_filter_language(here: Run, emptied_url: s
 
 
 async def test_stats_are_bars_and_columns(here: Run, emptied_url: str) -> None:
-    lines = [router_line(NOW - timedelta(minutes=n), code="H12", path=f"/orders/{n}") for n in range(4)]
-    await kept(emptied_url, *lines, router_line(NOW, code="H13", path="/x"))
+    lines = [router_line(now() - timedelta(minutes=n), code="H12", path=f"/orders/{n}") for n in range(4)]
+    await kept(emptied_url, *lines, router_line(now(), code="H13", path="/x"))
 
     shown = await here("stats", "--since", "15m")
     by_path = await here("stats", "--by", "path", "--since", "15m", "--", "-path:/x")
@@ -94,13 +96,13 @@ async def told(process: asyncio.subprocess.Process) -> Any:
 
 
 async def test_a_tail_tells_what_was_and_what_arrives_as_json_where_it_is_piped(emptied_url: str) -> None:
-    await kept(emptied_url, router_line(NOW, code="H10"), router_line(NOW, code="H12"))
+    await kept(emptied_url, router_line(now(), code="H10"), router_line(now(), code="H12"))
     async with web_process(emptied_url) as url, tailing(url, "code:H12", "--since", "5m") as process:
         first = await told(process)
-        await kept(emptied_url, router_line(NOW, code="H13"), router_line(NOW, code="H12", path="/2"))
+        await kept(emptied_url, router_line(now(), code="H13"), router_line(now(), code="H12", path="/2"))
         second = await told(process)
     async with web_process(emptied_url) as url, tailing(url, "--lines", "--app", "blog", "--since", "1h") as process:
-        await kept(emptied_url, message("app", "web.1", "hello", NOW), app="blog")
+        await kept(emptied_url, message("app", "web.1", "hello", now()), app="blog")
         line = await told(process)
 
     assert [first["fields"]["path"], second["fields"]["path"]] == ["/", "/2"]
@@ -110,13 +112,13 @@ async def test_a_tail_tells_what_was_and_what_arrives_as_json_where_it_is_piped(
 
 async def test_a_tail_goes_on_where_it_was_when_the_service_comes_back(emptied_url: str) -> None:
     async with web_process(emptied_url) as url:
-        await kept(emptied_url, router_line(NOW, code="H10"))
+        await kept(emptied_url, router_line(now(), code="H10"))
         tail = tailing(url, "--since", "5m")
         process = await tail.__aenter__()
         seen = [(await told(process))["code"]]
-        await kept(emptied_url, router_line(NOW, code="H11"))
+        await kept(emptied_url, router_line(now(), code="H11"))
         seen.append((await told(process))["code"])
-    await kept(emptied_url, router_line(NOW, code="H12"))
+    await kept(emptied_url, router_line(now(), code="H12"))
     async with web_process(emptied_url, int(url.rpartition(":")[2])):
         seen.append((await told(process))["code"])
         await tail.__aexit__(None, None, None)
