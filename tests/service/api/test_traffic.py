@@ -104,7 +104,7 @@ async def test_six_hours_in_five_minutes_up_to_now_unless_said_otherwise(ask: As
     await keep(ask.db, APP, router_line(datetime.now(UTC)))
     items = (await ask.get("/v1/traffic"))["items"]
     assert len(items) == 73
-    assert items[-1]["requests"] == 1
+    assert sum(one["requests"] for one in items[-2:]) == 1  # the minutes may go on between the two
 
 
 async def test_only_of_the_app_and_the_environment(ask: Asking) -> None:
