@@ -30,6 +30,16 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 INLINE_BYTES = 64 << 10
 
 
+# What Postgres says about a value that it cannot take. Whatever else it says may pass by itself: a lock, a deadlock.
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether some value cannot be written, for Postgres, for its driver, or for a mistake of ours: tried again it would not be
+    either, and what stands beside it could be."""
+    return isinstance(error, _REFUSED) if isinstance(error, asyncpg.PostgresError) else not is_away(error)
+
+
 async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Kept]:
     """One transaction for all of `batch`; gives what of it was new. `careful`: what Postgres refuses is found and goes to
     quarantine.
@@ -80,7 +90,7 @@ async def _write_carefully(conn: Connection, kept: Sequence[tuple[Named, Frame]]
         async with conn.transaction():  # a savepoint
             await frames.write(conn, await _rows(kept, received_at))
     except Exception as error:
-        if is_away(error):
+        if not is_refused(error):
             raise
         if len(kept) > 1:
             middle = len(kept) // 2

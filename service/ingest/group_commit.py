@@ -15,12 +15,12 @@ import asyncpg
 from parsers.frame import Reading
 from service import metrics
 from service.errors import StoreAway
-from service.ingest.commit import Connection, commit, reason_of
+from service.ingest.commit import Connection, commit, is_refused, reason_of
 from service.ingest.posted import Named, Posted, read_all
 from service.ingest.tallies import Tallies
 from service.log import log
 from service.store import partitions
-from service.store.database import Database, is_away
+from service.store.database import Database
 
 COMMITTERS = 2
 # One transaction's worth: at 300 bytes a line some 10,000 lines, 30 ms of work for either side.
@@ -118,7 +118,7 @@ class GroupCommit:
             self._give_back(batch)
             if isinstance(error, asyncpg.CheckViolationError):
                 return conn, await self._make_partitions()
-            if not is_away(error) and not careful:
+            if is_refused(error) and not careful:
                 return conn, True
             _close(conn)
             metrics.COMMIT_FAILURES.inc()

@@ -20,7 +20,7 @@ from parsers.frame import Reading, read_frame
 from parsers.line import Origin
 from service import metrics
 from service.errors import SettingError, StoreAway
-from service.ingest.commit import Connection, commit, reason_of
+from service.ingest.commit import Connection, commit, is_refused, reason_of
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import Named, Posted
 from service.ingest.segment import Record
@@ -176,7 +176,7 @@ class Safekeeping:
                     await partitions.ensure(other, received_at)
             return await commit(conn, named, careful=False, late=True)
         except Exception as error:
-            if is_away(error):
+            if not is_refused(error):
                 raise
             return await commit(conn, named, careful=True, late=True)
 

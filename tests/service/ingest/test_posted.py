@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import zstandard
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from keeping import READING, drain_of
 from parsers.frame import Frame, read_frame, read_lines
 from parsers.traffic import pack
+from service.ingest.commit import is_refused
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import TOGETHER_BYTES, Named, Posted, read_all
 from service.ingest.tallies import Tallies
@@ -165,6 +167,22 @@ async def test_what_cannot_be_written_for_whatever_reason_goes_to_quarantine_alo
             await conn.scalar(text("select count(*) from quarantine where convert_from(body, 'utf8') like '%H12%'"))
             == 1
         )
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (asyncpg.UntranslatableCharacterError("…"), True),
+        (struct.error("…"), True),
+        (ValueError("…"), True),
+        (asyncpg.DeadlockDetectedError("…"), False),
+        (asyncpg.LockNotAvailableError("…"), False),
+        (ConnectionResetError(), False),
+        (TimeoutError(), False),
+    ],
+)
+def test_what_may_pass_by_itself_is_no_refusal(error: Exception, refused: bool) -> None:
+    assert is_refused(error) is refused
 
 
 async def kept_frames(db: Database) -> Counter[str]:
