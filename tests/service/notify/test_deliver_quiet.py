@@ -1,6 +1,7 @@
 """Quiet hours at the edge: what is held back, what is not, and in which order it arrives."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from receiver import Receiver
 from service.notify import endpoints
@@ -12,6 +13,11 @@ from .outbox import PUBLIC_URL, add, after, ledger, rounds, step
 # Noon is at 12:00 UTC.
 AN_HOUR_OF_QUIET = "12:00-13:00 UTC"
 OVER = after(3600)
+
+
+def in_the_next_quiet_hour() -> datetime:
+    """Half past noon of tomorrow: later than anything that the database's own clock dates, whatever time it is."""
+    return (datetime.now(UTC) + timedelta(days=1)).replace(hour=12, minute=30)
 
 
 def told(receiver: Receiver) -> list[tuple[str, str]]:
@@ -67,21 +73,21 @@ async def test_an_incident_that_becomes_critical_takes_with_it_what_was_held_bac
 
 async def test_a_test_is_sent_in_quiet_hours_too(db: Database, deliverer: Deliverer) -> None:
     async with Receiver() as receiver:
-        endpoint = (await add(db, receiver.url, quiet_hours="00:00-23:59 UTC")).endpoint
+        endpoint = (await add(db, receiver.url, quiet_hours=AN_HOUR_OF_QUIET)).endpoint
         await endpoints.test(db, endpoint.id, public_url=PUBLIC_URL)
-        await deliverer.round()
+        await deliverer.round(now=in_the_next_quiet_hour())
 
     assert len(receiver.requests) == 1
 
 
 async def test_when_quiet_hours_are_ended_by_hand_what_they_held_back_goes(db: Database, deliverer: Deliverer) -> None:
     async with Receiver() as receiver:
-        endpoint = (await add(db, receiver.url, quiet_hours="00:00-23:59 UTC")).endpoint
+        endpoint = (await add(db, receiver.url, quiet_hours=AN_HOUR_OF_QUIET)).endpoint
         await step(db, "opened", severity="warning")
-        await deliverer.round()
+        await deliverer.round(now=in_the_next_quiet_hour())
         before = len(receiver.requests)
         await endpoints.change(db, endpoint.id, {"quiet_hours": None})
-        await deliverer.round()
+        await deliverer.round(now=in_the_next_quiet_hour())
 
     assert (before, len(receiver.requests)) == (0, 1)
 
