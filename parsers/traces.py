@@ -22,6 +22,7 @@ from parsers.multiline import NEAR, Fold, Growing, OpenTrace
 _MARKERS = (
     (b"Traceback (most recent call last)", b"Traceback (most recent call last)"),
     (b"    at ", b"    at "),
+    (b"[", b"goroutine "),
     (b"\t", b" \t"),
     (b"\t", b"\n\t"),
     (b"`", b":in `"),

@@ -105,6 +105,14 @@ def test_a_frame_that_ends_within_a_trace_tells_it_as_far_as_it_goes_and_leaves_
     assert then.events == ()
 
 
+def test_a_trace_of_which_only_the_goroutine_came_goes_on_however_many_lines_of_others_stand_behind_it() -> None:
+    begin = [message("app", "web.1", text) for text in ("panic: no", "", "goroutine 1 [running]:")]
+    rest = [message("app", "web.1", text) for text in ("main.main()", "\t/app/main.go:8 +0x25")]
+    frames = [[*begin, *[router_line()] * (NEAR + 1)], rest]
+    assert [event.fields["frames"] for event in traces(frames)] == [["/app/main.go:8 in main.main"]]
+    assert traces(frames) == traces([[one for frame in frames for one in frame]])
+
+
 def test_a_line_that_may_begin_a_trace_is_no_event_but_is_left_open() -> None:
     read = frame(frame_of(HEAD))
     assert read.events == ()
