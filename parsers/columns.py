@@ -7,11 +7,12 @@ columns at C's speed. What cannot be read is set apart.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, compress, repeat
-from operator import add, not_
+from operator import add
 
 from parsers import syslog
 from parsers.octet_counting import Damage, split_messages, whole_lines, whole_messages
 from parsers.redact import Redaction
+from parsers.requests import Requests, read_requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,18 @@ def set_apart(body: bytes, redaction: Redaction) -> tuple[bytes, tuple[Damage, .
     )
 
 
-def requests_and_others(columns: Columns) -> tuple[list[bytes], list[bytes]]:
-    """The texts of the router's lines, and those of all others."""
-    is_request: Sequence[bool] = list(map(b"router".__eq__, columns.processes))
-    if set(compress(columns.sources, is_request)) - {b"heroku"}:  # an app may call a process so
+def are_requests(columns: Columns) -> Sequence[bool]:
+    """Of each line, whether the router wrote it."""
+    of_router: Sequence[bool] = list(map(b"router".__eq__, columns.processes))
+    if set(compress(columns.sources, of_router)) - {b"heroku"}:  # an app may call a process so
         lines = zip(columns.sources, columns.processes, strict=True)
-        is_request = [process == b"router" and source == b"heroku" for source, process in lines]
-    return list(compress(columns.texts, is_request)), list(compress(columns.texts, map(not_, is_request)))
+        return [process == b"router" and source == b"heroku" for source, process in lines]
+    return of_router
+
+
+def requests_of(columns: Columns, is_request: Sequence[bool]) -> Requests:
+    """The router's lines."""
+    return read_requests(list(compress(columns.texts, is_request)))
 
 
 def what_is_asked(requests: Sequence[bytes], *, whole: bool) -> bytes:

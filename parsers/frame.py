@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import not_
 
 from parsers import syslog
 from parsers.beside import Beside, OpenCommand, OpenMemory
-from parsers.columns import NO_COLUMNS, Columns, read_columns, requests_and_others, set_apart, what_is_asked
+from parsers.columns import NO_COLUMNS, Columns, are_requests, read_columns, requests_of, set_apart, what_is_asked
 from parsers.event import Event, FieldValue
 from parsers.kinds import is_of_the_app, named, readers_of, router
 from parsers.kinds.logplex_error import is_overflow_notice
@@ -29,10 +30,6 @@ from parsers.octet_counting import Damage, octet_counted
 from parsers.redact import Redaction
 from parsers.traces import Traces, traces_in
 from parsers.traffic import Sifted, sift
-
-# A router line without one of these is a request that went well, but for the form of before 2013.
-_ROUTER_MARKERS = (b" code=", b" status=5")
-_OLD_ROUTER_MARKER = b"Error H"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +151,20 @@ def _frame(
     reading: Reading,
     before: Unfinished,
 ) -> Frame:
-    requests, others = requests_and_others(columns)
-    asked, said = what_is_asked(requests, whole=reading.redaction.fwd), b"\n".join(others)
+    is_request = are_requests(columns)
+    requests = requests_of(columns, is_request)
+    asked = what_is_asked(requests.texts, whole=reading.redaction.fwd)
+    said = b"\n".join(compress(columns.texts, map(not_, is_request)))
     if reading.redaction.suspects(b"\n".join((asked, said))):
         messages = list(columns.messages())
         masked = reading.redaction.masked_messages(columns.processes, messages)
         if masked != messages:
             columns = read_columns(b"".join(octet_counted(message) for message in masked)) or NO_COLUMNS
-            requests, _ = requests_and_others(columns)
+            requests = requests_of(columns, is_request)
     places = _places(columns, _markers(asked, said, reading, origin))
+    if to_read := requests.to_read():
+        of_requests = list(compress(range(len(is_request)), is_request))
+        places = sorted({*places, *(of_requests[place] for place in to_read)})
     lines = ((place, syslog.read_line(columns.message(place), received_at)) for place in places)
     beside = Beside(before.memory, before.command)
     events = list(_events(lines, beside, origin, received_at, reading))
@@ -190,7 +192,7 @@ def _frame(
 def traffic_of(body: bytes, received_at: datetime) -> tuple[Sifted, ...]:
     """What the lines of a stored body add to which minutes."""
     columns = read_columns(body) or NO_COLUMNS
-    requests, _ = requests_and_others(columns)
+    requests = requests_of(columns, are_requests(columns))
     return sift(columns, requests, syslog.span_of(columns.stamps, received_at), received_at)
 
 
@@ -254,10 +256,8 @@ def _continued(traces: Traces, beside: Beside) -> Continued:
 def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> tuple[bytes, ...]:
     """What a line has in it that may mean something, without what is in none of this frame's."""
     paths = (*reading.watched(origin.app), *reading.telling_paths)
-    of_requests = (_OLD_ROUTER_MARKER, *(path.encode() for path in paths))
     return (
-        *_ROUTER_MARKERS,
-        *(marker for marker in of_requests if marker in requests),
+        *(path for path in (path.encode() for path in paths) if path in requests),
         *(name for name in reading.names if name in said),
     )
 
