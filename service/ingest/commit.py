@@ -172,6 +172,7 @@ async def _rows(kept: Sequence[tuple[Named, Frame]], received_at: datetime | Non
 async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: datetime) -> None:
     chunk_id = new_id(received_at)
     body = b"".join([frame.body for frame in of_app])
+    compressing = _compressing(body)  # meanwhile the rest is made
     lines = 0
     for frame in of_app:
         for event in frame.events:
@@ -195,7 +196,11 @@ async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_
                 )
             )
         lines += frame.messages
-    compressed = _compress(body) if len(body) < INLINE_BYTES else await asyncio.to_thread(_compress, body)
+    newest_at = max(frame.newest_at for frame in of_app)
+    events = sum(len(frame.events) for frame in of_app)
+    traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
+    unfinished = any(frame.unfinished is not None for frame in of_app)
+    rows.pending.append(Pending(app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
     rows.chunks.append(
         (
             app_id,
@@ -206,14 +211,19 @@ async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_
             lines,
             sorted(frozenset().union(*(frame.processes for frame in of_app))),
             len(body),
-            compressed,
+            await compressing,
         )
     )
-    newest_at = max(frame.newest_at for frame in of_app)
-    events = sum(len(frame.events) for frame in of_app)
-    traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
-    unfinished = any(frame.unfinished is not None for frame in of_app)
-    rows.pending.append(Pending(app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
+
+
+def _compressing(body: bytes) -> "asyncio.Future[bytes]":
+    """The compressed body, at once or when a thread has it."""
+    loop = asyncio.get_running_loop()
+    if len(body) >= INLINE_BYTES:
+        return loop.run_in_executor(None, _compress, body)
+    done: asyncio.Future[bytes] = loop.create_future()
+    done.set_result(_compress(body))
+    return done
 
 
 def _compress(body: bytes) -> bytes:

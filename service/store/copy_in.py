@@ -24,6 +24,8 @@ _TEXT_OID = 25
 _int2 = struct.Struct(">ih").pack
 _int4 = struct.Struct(">ii").pack
 _int8 = struct.Struct(">iq").pack
+# `json.dumps` with other options than its own makes an encoder each time.
+_encoded = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _length = struct.Struct(">i").pack
 _array = struct.Struct(">iiiii").pack
 
@@ -68,7 +70,7 @@ def texts(value: Sequence[str]) -> bytes:
 
 def jsonb(value: Mapping[str, Any]) -> bytes:
     """A `jsonb`; its binary form is its text behind a version."""
-    return bytea(b"\x01" + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return bytea(b"\x01" + _encoded(value).encode())
 
 
 async def copy_in(
