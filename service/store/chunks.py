@@ -60,7 +60,7 @@ class Wanted:
 class Budget:
     """What may be spent on one page: bytes of lines that are looked through, and seconds."""
 
-    # 200 MB/s a core where each line is read, 900 where the filter says what must occur: the seconds are what ends a page.
+    # 200 MB/s a core where each line is read, 1,100 on two where the filter says what must occur: the seconds end a page.
     scan_bytes: int = 1 << 30
     seconds: float = 1.0
 
