@@ -19,7 +19,8 @@ LATELY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What the database knows, as of `server.now`. `missing` are partitions that today and the days to come need."""
+    """What the database knows, as of `server.now`. `missing` are partitions that today and the days to come need and
+    that should have been made by now."""
 
     server: Server
     missing: Sequence[str]

@@ -23,6 +23,8 @@ from service.store.database import Database
 # machine's clock may be behind. Three days ahead are a weekend in which no worker ran.
 DAYS_BEHIND = 1
 DAYS_AHEAD = 3
+# At midnight another day is wanted, which is there an hour later at the latest (`housekeeping.py`).
+MADE_WITHIN = timedelta(hours=2)
 
 # Each parent and whether its partitions are weeks (or days). Events are few: 90 partitions would cost every plan. In the
 # order in which an ingest commit touches them: who locks in the same order cannot wait in a circle with it.
@@ -115,8 +117,9 @@ async def ensure(conn: AsyncConnection, now: datetime) -> list[str]:
 
 
 async def missing(conn: AsyncConnection, now: datetime) -> list[str]:
-    """The names of what `wanted(now)` lacks."""
-    return [partition.name for partition in await _missing(conn, wanted(now))]
+    """The names of what `wanted(now)` lacks and has been wanted for some time: whoever runs makes them by and by."""
+    before = set(wanted(now - MADE_WITHIN))
+    return [partition.name for partition in await _missing(conn, wanted(now)) if partition in before]
 
 
 async def ensure_traffic(conn: AsyncConnection, minutes: Iterable[datetime]) -> list[str]:

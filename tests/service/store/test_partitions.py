@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.store.database import Database
 from service.store.ids import new_id
-from service.store.partitions import Partition, Retention, drop_old, ensure, wanted
+from service.store.partitions import Partition, Retention, drop_old, ensure, missing, wanted
 from service.store.tables import chunks, events, frames
 
 TUESDAY = datetime(2031, 11, 25, 12, tzinfo=UTC)
@@ -124,6 +124,17 @@ async def test_rows_of_any_time_can_be_kept_once_their_partitions_are_ensured(db
 async def test_partitions_are_made_once(db: Database) -> None:
     assert len(await made(db, TUESDAY)) == ALL
     assert await made(db, TUESDAY) == []
+
+
+async def test_what_midnight_has_brought_is_missing_only_once_there_was_time_to_make_it(db: Database) -> None:
+    await made(db, TUESDAY)
+    midnight = TUESDAY + timedelta(hours=12)
+    async with db.read() as conn:
+        assert await missing(conn, midnight - timedelta(seconds=1)) == []
+        assert await missing(conn, midnight + timedelta(hours=1)) == []
+        assert await missing(conn, midnight + timedelta(hours=3)) == [
+            *("frames_2031_11_29", "chunks_2031_11_29", "chunks_2031_11_29_merged"),
+        ]
 
 
 async def test_partitions_made_by_several_at_once_are_made_once(db: Database) -> None:
