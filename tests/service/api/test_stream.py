@@ -144,7 +144,11 @@ async def test_lines_are_found_where_they_are_by_then_merged_or_not(db: Database
         now = (await conn.exec_driver_sql("select now() + interval '2 days'")).scalar_one()
         sizes = merging.Sizes(many=2)
         await merging.due(conn, now=now, sizes=sizes)
-        assert (await merging.merge(conn, 1, now=now, sizes=sizes)).chunks == 1
+        merged, more = 0, True
+        while more:  # a day at a time, and midnight may have been between the lines
+            done = await merging.merge(conn, 1, now=now, sizes=sizes)
+            merged, more = merged + done.chunks, done.more
+        assert merged
 
     async with listener.at(url):
         await listener.until(5)
