@@ -36,9 +36,9 @@ async def keep_house(db: Database, retention: RetentionSettings, stop: asyncio.E
     """Until `stop` is set; meanwhile the worker `holder` counts as one that lives. A database that is away is waited for."""
     async with asyncio.TaskGroup() as group:
         group.create_task(_again(lambda: say_alive(db, holder), workers.SAY_SECONDS, stop))
-        group.create_task(_again(lambda: tend_partitions(db, retention), HOURLY, stop))
-        group.create_task(_again(lambda: merge_chunks(db, stop), MERGING_SECONDS, stop))
-        group.create_task(_again(lambda: forget_old(db, retention, stop), HOURLY, stop))
+        group.create_task(_again(lambda: tend_partitions(db, retention, now=datetime.now(UTC)), HOURLY, stop))
+        group.create_task(_again(lambda: merge_chunks(db, stop, now=datetime.now(UTC)), MERGING_SECONDS, stop))
+        group.create_task(_again(lambda: forget_old(db, retention, stop, now=datetime.now(UTC)), HOURLY, stop))
 
     with contextlib.suppress(StoreAway, DBAPIError, TimeoutError):
         async with asyncio.timeout(LEAVING_SECONDS), db.begin() as conn:
@@ -51,9 +51,8 @@ async def say_alive(db: Database, holder: str) -> None:
         await workers.say(conn, holder)
 
 
-async def tend_partitions(db: Database, retention: RetentionSettings) -> None:
+async def tend_partitions(db: Database, retention: RetentionSettings, *, now: datetime) -> None:
     """Makes the partitions of the days to come, and drops those whose rows have been kept long enough."""
-    now = datetime.now(UTC)
     async with db.begin() as conn:
         made = await partitions.ensure(conn, now)
     kept = Retention(chunks=retention.lines, events=retention.events, traffic=retention.events)
@@ -62,9 +61,8 @@ async def tend_partitions(db: Database, retention: RetentionSettings) -> None:
         log.info("partitions.tended", made=",".join(made) or None, dropped=",".join(dropped) or None)
 
 
-async def merge_chunks(db: Database, stop: asyncio.Event) -> None:
+async def merge_chunks(db: Database, stop: asyncio.Event, *, now: datetime) -> None:
     """Merges what is due of every app, at work for a third of the time at the most."""
-    now = datetime.now(UTC)
     async with db.begin() as conn:
         apps = await merging.due(conn, now=now)
     random.shuffle(apps)  # or several workers would all begin with the same one
@@ -81,9 +79,8 @@ async def merge_chunks(db: Database, stop: asyncio.Event) -> None:
             await _stopped(stop, within=2 * took)
 
 
-async def forget_old(db: Database, retention: RetentionSettings, stop: asyncio.Event) -> None:
+async def forget_old(db: Database, retention: RetentionSettings, stop: asyncio.Event, *, now: datetime) -> None:
     """Forgets the rows that no partition takes with it: quarantine like lines, incidents and deliveries like events."""
-    now = datetime.now(UTC)
     jobs: tuple[tuple[Callable[..., Awaitable[int]], datetime], ...] = (
         (arrivals.arrivals_before, now - arrivals.KEPT),
         (forgetting.quarantine_before, now - retention.lines),

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import func, select, text
 
+from arriving import NOON
 from keeping import keep
 from service import housekeeping
 from service.housekeeping import forget_old, keep_house, merge_chunks, tend_partitions
@@ -49,7 +50,7 @@ async def test_partitions_are_made_ahead_and_those_that_were_kept_long_enough_ar
     async with db.begin() as conn:
         await partitions.ensure(conn, ten_days_ago)
         await conn.execute(text(f"drop table frames_{now + timedelta(days=2):%Y_%m_%d}"))
-    await tend_partitions(db, RETENTION)
+    await tend_partitions(db, RETENTION, now=now)
 
     there = await days_there(db)
     assert f"frames_{now + timedelta(days=2):%Y_%m_%d}" in there
@@ -59,13 +60,15 @@ async def test_partitions_are_made_ahead_and_those_that_were_kept_long_enough_ar
 
 
 async def test_several_workers_merge_what_every_app_has_of_small_chunks(store: Database) -> None:
+    began = datetime.now(UTC)
     for number in range(20):
         await keep(store, ("shop", "blog")[number % 2], message("app", "web.1", f"line {number}"))
-    async with store.begin() as conn:  # all that was yesterday, and is folded
-        await conn.execute(table.update().values(received_at=table.c.received_at - timedelta(days=1)))
+    async with store.begin() as conn:  # all that was at noon of yesterday, and is folded
+        await conn.execute(table.update().values(received_at=table.c.received_at - (began - NOON)))
         await conn.execute(pending.delete())
 
-    await asyncio.gather(*[merge_chunks(store, asyncio.Event()) for _ in range(3)])
+    day_after = NOON + timedelta(days=1)
+    await asyncio.gather(*[merge_chunks(store, asyncio.Event(), now=day_after) for _ in range(3)])
 
     assert await lines(store) == [f"line {number}" for number in reversed(range(20))]
     async with store.read() as conn:
@@ -82,7 +85,7 @@ async def test_what_is_old_is_forgotten_step_by_step_until_nothing_is_left(
     async with store.begin() as conn:
         await conn.execute(quarantine.insert(), rows)
 
-    await forget_old(store, RETENTION, asyncio.Event())
+    await forget_old(store, RETENTION, asyncio.Event(), now=now)
 
     async with store.read() as conn:
         assert await conn.scalar(select(func.count()).select_from(quarantine)) == 1
