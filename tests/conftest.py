@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from zlib import crc32
@@ -21,8 +22,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from arriving import NOON
 from service.errors import SettingError
-from service.store import schema
+from service.store import partitions, schema
 from service.store.database import Database
 from service.store.embedded import EmbeddedPostgres
 from service.store.ids import new_id
@@ -158,9 +160,18 @@ async def _running(name: str) -> AsyncIterator[PostgresServer]:
             running = PostgresServer(name, postgres)
             await _command(running, f"create database {running.template}")
             await schema.migrate(running.url(running.template))
+            await _with_the_day_before(running.url(running.template))
             yield running
         finally:
             await postgres.stop()
+
+
+async def _with_the_day_before(url: str) -> None:
+    """Makes the partitions of the day before the tests began, also where a server is started after a midnight."""
+    db = Database.open(url)
+    async with db.begin() as conn:
+        await partitions.ensure(conn, NOON + timedelta(days=1))
+    await db.close()
 
 
 @contextmanager
