@@ -39,6 +39,12 @@ TOLD = (
 )
 
 
+@pytest.fixture(autouse=True)
+def however_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stories are of 2026, and a backtest knows no oldest minute."""
+    monkeypatch.setattr("service.incidents.minutes.OLDEST", timedelta(days=36_500))
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A message, its own time, and when it comes."""
