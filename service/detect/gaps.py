@@ -42,6 +42,8 @@ class Gaps:
     def after(self, at: datetime, span: timedelta) -> datetime | None:
         """When, from `at` on, `span` of heard time has passed; None as long as nobody hears the app."""
         end = at + span
+        if not self.known:
+            return end
         heard_again = [gap for gap in self.known if gap.until is None or gap.until > at]
         counted: list[tuple[datetime, datetime]] = []
         for gap in sorted(heard_again, key=lambda one: one.known_at):

@@ -8,11 +8,11 @@ the timer, since a line on its way may still put it off.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from heapq import merge
 from itertools import chain
-from typing import Generic, Protocol, TypeVar
+from operator import attrgetter
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from service.detect.detector import Alarm, Cleared, Finding, Fired, Mark, Step
 
@@ -77,14 +77,18 @@ class Folded(Generic[S]):
     state: S
 
 
-@dataclass(frozen=True, slots=True)
-class _Point(Generic[S]):
+# Findings, each with whether a timer made it.
+_Findings = tuple[tuple[Finding, bool], ...]
+_ORDER = attrgetter(*(one.name for one in fields(Mark)))
+
+
+class _Point(NamedTuple, Generic[S]):
     """A place on the way of a fold: the time and state there, how many marks and which findings lie before it."""
 
     at: datetime | None
     step: Step[S]
     marks: int = 0
-    findings: tuple[tuple[Finding, bool], ...] = ()  # each with whether a timer made it
+    findings: _Findings = ()
 
 
 def fold(
@@ -102,9 +106,10 @@ def fold(
     always does.
     """
     heard_to = heard_at + HEARD_FOR if heard_at else None
-    new = sorted(marks)
+    new = list(marks)
     again = {mark.event_id for mark in new}  # an event that was amended takes its old place
-    everything = tuple(merge((mark for mark in history.marks if mark.event_id not in again), new))
+    # By a key: to let 600 marks compare themselves takes a millisecond.
+    everything = tuple(sorted((*(mark for mark in history.marks if mark.event_id not in again), *new), key=_ORDER))
     points = list(_walk(detector, rule, history, everything, clock, heard_to))
     end = points[-1]
     settled, held = _settled(end.findings, clock)
@@ -153,19 +158,19 @@ def _walk(
                 break
             now = max(due, point.at or due)
             step = detector.tick(rule, point.step.state, now)
-            found = tuple((finding, True) for finding in step.findings)
-            point = _Point(now, step, point.marks, point.findings + found)
+            point = _Point(now, step, point.marks, _with(point.findings, step.findings, by_timer=True))
             yield point
         if mark:
             step = detector.step(rule, point.step.state, mark)
-            found = tuple((finding, False) for finding in step.findings)
-            point = _Point(mark.at, step, point.marks + 1, point.findings + found)
+            point = _Point(mark.at, step, point.marks + 1, _with(point.findings, step.findings, by_timer=False))
             yield point
 
 
-def _settled(
-    findings: tuple[tuple[Finding, bool], ...], clock: datetime
-) -> tuple[tuple[Finding, ...], datetime | None]:
+def _with(before: _Findings, found: tuple[Finding, ...], *, by_timer: bool) -> _Findings:
+    return before + tuple((finding, by_timer) for finding in found) if found else before
+
+
+def _settled(findings: _Findings, clock: datetime) -> tuple[tuple[Finding, ...], datetime | None]:
     """The findings that may be told by `clock`, and the time of the first one that may not yet."""
     for number, (finding, by_timer) in enumerate(findings):
         if by_timer and finding.at + SETTLE > clock:

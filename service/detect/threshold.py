@@ -83,14 +83,17 @@ def step(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
         called = tuple(sorted({*recent.called, mark.value}))
         return _found(rule, replace(recent, called=called), mark, (mark,), [rule.at_once])
     marks = window.keep(rule.measure, (*recent.marks, mark), since=_kept_since(rule, mark.at), most=_most(rule))
-    counted = tuple(one for one in marks if one.at > mark.at - rule.within)
+    if (
+        recent.alarm and recent.alarm.severity >= rule.levels[-1].severity and not at_once
+    ):  # nothing worse can be reached
+        return _found(rule, recent, mark, marks, [], marks)
+    counted = window.after(marks, mark.at - rule.within)
     reached: list[Severity | None] = [
         level.severity for level in rule.levels if window.reaches(rule.measure, counted, level.count)
     ]
     if at_once:
         reached.append(rule.at_once)
-    after = Recent(marks, recent.alarm, excused=recent.excused, called=recent.called)
-    return _found(rule, after, mark, counted, reached)
+    return _found(rule, recent, mark, counted, reached, marks)
 
 
 def tick(rule: Threshold, recent: Recent, now: datetime) -> Step[Recent]:
@@ -106,9 +109,15 @@ def tick(rule: Threshold, recent: Recent, now: datetime) -> Step[Recent]:
 
 
 def _found(
-    rule: Threshold, recent: Recent, mark: Mark, counted: tuple[Mark, ...], reached: list[Severity | None]
+    rule: Threshold,
+    recent: Recent,
+    mark: Mark,
+    counted: tuple[Mark, ...],
+    reached: list[Severity | None],
+    marks: tuple[Mark, ...] | None = None,
 ) -> Step[Recent]:
-    """`recent`, with an alarm if a level is `reached` that is worse than what is known."""
+    """`recent`, with an alarm if a level is `reached` that is worse than what is known; after a match, `marks` are those that
+    count from now on."""
     counts = mark.number > 0 if rule.measure.of else True  # a minute without errors is no evidence of errors
     alarm = recent.alarm.seen(mark) if recent.alarm and counts else recent.alarm
     severity = max((one for one in reached if one is not None), default=None)
@@ -118,7 +127,9 @@ def _found(
     if severity is not None and (alarm is None or alarm.severity < severity):
         alarm = alarm.raised(severity) if alarm else Alarm.of(counted, at=mark.at, severity=severity)
         found = (Fired(mark.at, alarm),)
-    return _step(rule, replace(recent, alarm=alarm), found)
+    if marks is None:
+        return _step(rule, replace(recent, alarm=alarm), found)
+    return _step(rule, Recent(marks, alarm, 0, None, None, recent.excused, recent.called), found)
 
 
 def _on_purpose(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
@@ -175,7 +186,7 @@ def _quiet_at(rule: Threshold, recent: Recent) -> datetime | None:
 def _share_falls_at(rule: Threshold, marks: tuple[Mark, ...], quiet: timedelta) -> datetime | None:
     """When the share within `quiet` is below what is asked for, as its minutes go; never without a minute to judge by."""
     newest = marks[-1].at
-    marks = tuple(mark for mark in marks if mark.at > newest - quiet)
+    marks = window.after(marks, newest - quiet)
     for first in range(len(marks)):
         if window.share(marks[first:]) < rule.quiet_count:
             at = rule.gaps.after(marks[first - 1].at, quiet) if first else newest

@@ -35,8 +35,12 @@ def share(marks: tuple[Mark, ...]) -> float:
 
 def keep(measure: Measure, marks: tuple[Mark, ...], *, since: datetime, most: int) -> tuple[Mark, ...]:
     """The marks after `since`; of a count the `most` newest, which are all that it can need."""
-    marks = tuple(mark for mark in marks if mark.at > since)
-    return marks[-(most if measure.what == "count" else WINDOW_MARKS) :]
+    return after(marks, since)[-(most if measure.what == "count" else WINDOW_MARKS) :]
+
+
+def after(marks: tuple[Mark, ...], since: datetime) -> tuple[Mark, ...]:
+    """Those of `marks`, oldest first, that are after `since`; in a storm all of them are."""
+    return marks if not marks or marks[0].at > since else tuple(mark for mark in marks if mark.at > since)
 
 
 def _amount(measure: Measure, marks: tuple[Mark, ...]) -> float:

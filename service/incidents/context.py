@@ -1,7 +1,7 @@
 """What an incident is told with: its evidence, the lines around the first of it, the release it follows, its diagnosis."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,10 @@ from service.detect.detector import EVIDENCE, Alarm
 from service.detect.minute_events import SOURCE
 from service.detect.rule import Rule
 from service.incidents.diagnosis import Said, apps_asked, diagnose, kinds_asked
-from service.store import chunks, evidence
+from service.store import apps, chunks, evidence
+from service.store.apps import App
 from service.store.chunks import Place, Wanted
+from service.store.ids import made_at
 from service.store.leases import Lease
 from service.wire.event import event_json
 from service.wire.instant import instant
@@ -26,6 +28,9 @@ RELEASE_BEFORE = timedelta(minutes=30)
 CAUSE_BEFORE = timedelta(minutes=10)
 CLOCKS_DIFFER = timedelta(seconds=10)
 
+# An event of several lines may grow for as long as those are on their way (`going_on.py`); a minute's is at hand when it does.
+GROWS_FOR = timedelta(minutes=1)
+
 # The kinds that tell of causes. Router errors are symptoms, and many: they are looked at where a cause asks for them.
 TELLING = ("dyno_error", "dyno_state", "release", "promotion", "webauthn", "traceback")
 FAILED = ("router_error", "router_failure")
@@ -35,14 +40,23 @@ FlagPrefix = Callable[[str], str]
 
 
 async def evidence_json(
-    conn: AsyncConnection, lease: Lease, alarm: Alarm, known: Mapping[UUID, Event]
+    conn: AsyncConnection,
+    lease: Lease,
+    alarm: Alarm,
+    known: Mapping[UUID, Event],
+    *,
+    kept: Sequence[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
-    """The alarm's first event and its newest, oldest first, as JSON; those not `known` are read."""
+    """The alarm's first event and its newest, oldest first, as JSON; those not `known` are read, but for those that are `kept`
+    as JSON and can have changed no more."""
     ids = list(dict.fromkeys((alarm.first_event, *alarm.events[-EVIDENCE:])))
-    missing = [one for one in ids if one not in known]
+    grown_by = datetime.now(UTC) - GROWS_FOR
+    told = {event_id: one for one in kept if made_at(event_id := UUID(one["id"])) <= grown_by}
+    missing = [one for one in ids if one not in known and one not in told]
     read = await evidence.with_ids(conn, lease.app_id, missing, app=lease.app, environment=lease.environment)
     found = {**known, **{event.id: event for event, _ in read if event.id}}
-    return [dict(event_json(found[one])) for one in ids if one in found]
+    shown = {**told, **{one: dict(event_json(found[one])) for one in ids if one in found}}
+    return [shown[one] for one in ids if one in shown]
 
 
 async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list[ContextLineJson]:
@@ -54,7 +68,7 @@ async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list
     event, chunk_id = read[0]
     if event.source == SOURCE:
         since = event.ts - MINUTE
-        failed = await evidence.between(conn, lease.app, since=since, until=event.ts, kinds=FAILED, most=1)
+        failed = await _between(conn, lease, lease.app, since=since, until=event.ts, kinds=FAILED, most=1)
         if failed and failed[0].id:
             return await lines_around(conn, lease, failed[0].id)
         until = event.ts + timedelta(microseconds=1)
@@ -68,8 +82,8 @@ async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list
 
 async def release_before(conn: AsyncConnection, lease: Lease, alarm: Alarm) -> dict[str, Any] | None:
     """The app's last release within 30 minutes before the first event: version, description, actor, when, and how long."""
-    events = await evidence.between(
-        conn, lease.app, since=alarm.first_at - RELEASE_BEFORE, until=alarm.first_at, kinds=("release",)
+    events = await _between(
+        conn, lease, lease.app, since=alarm.first_at - RELEASE_BEFORE, until=alarm.first_at, kinds=("release",)
     )
     made = [event for event in events or () if event.fields.get("action") == "release"]
     if not made:
@@ -106,8 +120,9 @@ async def say(
     # What has begun and not ended is told by what came since then: a config var set for the promotion before it proves nothing.
     before = CLOCKS_DIFFER if rule.detector == "unfinished" else CAUSE_BEFORE
     for app in apps_asked(rule, values):
-        seen[app] = await evidence.between(
+        seen[app] = await _between(
             conn,
+            lease,
             app,
             since=alarm.first_at - before,
             until=max(alarm.since, alarm.last_at) + CLOCKS_DIFFER,
@@ -117,6 +132,21 @@ async def say(
         of_it = [one for one in seen.get(lease.app) or () if one.process_type in (None, subject)]
         seen[lease.app] = of_it
     return diagnose(rule, values, seen)
+
+
+async def _between(
+    conn: AsyncConnection,
+    lease: Lease,
+    app: str,
+    *,
+    since: datetime,
+    until: datetime,
+    kinds: Sequence[str],
+    most: int = 1000,
+) -> list[Event] | None:
+    """Events of an app, which mostly is the lease's own and need not be looked up."""
+    of = App(lease.app_id, lease.app, lease.environment) if app == lease.app else await apps.named(conn, app)
+    return await evidence.between(conn, of, since=since, until=until, kinds=kinds, most=most) if of else None
 
 
 def _values(

@@ -69,8 +69,8 @@ async def record(
         after = lifecycle.seen(incident, folded.alarm)
         after = replace(after, gaps=gaps_json(gaps, since=after.opened_at))
         if after != incident:
-            shown = await context.evidence_json(conn, lease, folded.alarm, known)
-            await incidents.refresh(conn, replace(after, evidence=shown))
+            shown = await context.evidence_json(conn, lease, folded.alarm, known, kept=incident.evidence)
+            await incidents.see(conn, replace(after, evidence=shown))
 
 
 async def _fired(
@@ -139,7 +139,7 @@ async def _cleared(
     known: Mapping[UUID, Event],
     gaps: Gaps,
 ) -> Incident:
-    shown = await context.evidence_json(conn, lease, cleared.alarm, known)
+    shown = await context.evidence_json(conn, lease, cleared.alarm, known, kept=incident.evidence)
     after = lifecycle.resolved(lifecycle.seen(incident, cleared.alarm), at=cleared.at)
     gaps_then = gaps_json(gaps, since=after.opened_at, until=after.resolved_at)
     after = await replaced(conn, replace(after, evidence=shown, gaps=gaps_then))

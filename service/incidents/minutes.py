@@ -32,14 +32,16 @@ _RECENT = timedelta(days=partitions.DAYS_BEHIND)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The events that minutes have become, or become anew; and the earliest minute that is still open, if any."""
+class Counted:
+    """The minutes that have changed, to be kept; the events that minutes have become, or become anew; and the earliest minute
+    that is still open, if any."""
 
+    minutes: tuple[KeptMinute, ...]
     events: tuple[Event, ...]
     open_at: datetime | None
 
 
-async def keep(
+async def count(
     conn: AsyncConnection,
     lease: Lease,
     rows: Sequence[Pending],
@@ -47,9 +49,9 @@ async def keep(
     clock: datetime,
     now: datetime,
     heard_at: datetime | None = None,
-) -> Kept:
-    """Adds the traffic of `rows` to the app's minutes, and closes those that are over by the app's `clock`. `heard_at` is when
-    it was heard before, by the wall's clock."""
+) -> Counted:
+    """Adds the traffic of `rows` to the app's minutes, and closes those that are over by the app's `clock`. Their events are
+    kept; the minutes themselves are left to the caller. `heard_at` is when it was heard before, by the wall's clock."""
     brought: dict[datetime, Minute] = {}
     for row in rows:
         for at, counts in unpack(row.traffic).items():
@@ -71,12 +73,12 @@ async def keep(
             events = _events(lease, after[at])
             made += [event for event in events if event.id not in (one.heartbeat_id, one.traffic_id)]
             amended += [event for event in events if event.id in (one.heartbeat_id, one.traffic_id)]
-    await traffic.record(conn, lease.app_id, [one for at, one in after.items() if one != before.get(at)])
     await own_events.add(conn, lease.app_id, made)
     for event in amended:
         await own_events.amend(conn, lease.app_id, event)
     open_at = min((at for at, one in after.items() if one.closed_at is None), default=None)
-    return Kept((*made, *amended), open_at)
+    changed = tuple(one for at, one in after.items() if one != before.get(at))
+    return Counted(changed, (*made, *amended), open_at)
 
 
 def _closed(minute: KeptMinute, now: datetime) -> KeptMinute:

@@ -27,10 +27,11 @@ from service.incidents.findings import Overtaken, record, replaced
 from service.incidents.states import is_of, read_hearing, read_history, write_hearing, write_history
 from service.incidents.step import tell
 from service.log import log
-from service.store import clocks, evidence, leases, pending, rule_states, spools
+from service.store import clocks, evidence, leases, rule_states, turns
 from service.store.clocks import SILENT, Clock
 from service.store.database import Database
 from service.store.leases import Lease
+from service.store.pending import Pending
 from service.store.rule_states import RuleState
 from service.store.wakeups import PENDING, listen
 
@@ -77,10 +78,10 @@ class Watch:
 
     async def turn(self, started_at: datetime) -> bool:
         """One batch of each app that waits and can be had, one after the other; whether there was any."""
-        claimed, spooled_since = await self._claim(started_at, save=self._resting_now(), most=16)
+        claimed = await self._claim(started_at, save=self._resting_now(), most=16)
         try:
             for lease in claimed:
-                await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
+                await self._fold(lease, started_at=started_at)
         finally:
             self._folding.difference_update(lease.app_id for lease in claimed)
         return bool(claimed)
@@ -106,9 +107,8 @@ class Watch:
                     async with self._db.read() as conn:
                         started_at = await clocks.now(conn)
                 if len(self._folding) < LANES:
-                    claimed, spooled_since = await self._claim(started_at, save=save, most=LANES - len(self._folding))
-                    for lease in claimed:
-                        lanes.create_task(self._in_lane(lease, woken, started_at, spooled_since))
+                    for lease in await self._claim(started_at, save=save, most=LANES - len(self._folding)):
+                        lanes.create_task(self._in_lane(lease, woken, started_at))
             except StoreAway as error:
                 log.warning("watch.away", reason=str(error))
                 started_at = None  # what came meanwhile is on its way
@@ -117,11 +117,9 @@ class Watch:
             seconds = min(save.values(), default=inf) - monotonic()
             await _first(woken.wait(), stop.wait(), seconds=max(0.0, min(seconds, POLL_SECONDS)))
 
-    async def _in_lane(
-        self, lease: Lease, woken: asyncio.Event, started_at: datetime, spooled_since: datetime | None
-    ) -> None:
+    async def _in_lane(self, lease: Lease, woken: asyncio.Event, started_at: datetime) -> None:
         try:
-            await self._fold(lease, started_at=started_at, spooled_since=spooled_since)
+            await self._fold(lease, started_at=started_at)
         except StoreAway as error:
             log.warning("watch.away", app=lease.app, reason=str(error))
             self._resting[lease.app_id] = monotonic() + AWAY_SECONDS
@@ -145,31 +143,21 @@ class Watch:
         self._resting = {app_id: until for app_id, until in self._resting.items() if until > monotonic()}
         return self._resting
 
-    async def _claim(
-        self, started_at: datetime, *, save: Collection[int], most: int
-    ) -> tuple[list[Lease], datetime | None]:
-        async with self._db.begin() as conn:
-            spooled_since = await spools.oldest(conn, started_at=started_at)
+    async def _claim(self, started_at: datetime, *, save: Collection[int], most: int) -> list[Lease]:
+        async with self._db.alone() as conn:
             claimed = await leases.claim(
-                conn,
-                holder=self._holder,
-                started_at=started_at,
-                spooled_since=spooled_since,
-                save=self._folding.union(save),
-                most=most,
+                conn, holder=self._holder, started_at=started_at, save=self._folding.union(save), most=most
             )
         self._folding.update(lease.app_id for lease in claimed)
-        return claimed, spooled_since
+        return claimed
 
-    async def _fold(self, lease: Lease, *, started_at: datetime, spooled_since: datetime | None) -> None:
+    async def _fold(self, lease: Lease, *, started_at: datetime) -> None:
         """One batch of an app; what is wrong with it is its own. Raises StoreAway."""
         now, began = datetime.now(UTC), monotonic()
         try:
             with metrics.FOLD_SECONDS.time():
                 async with self._db.begin() as conn:
-                    chunks = await self._fold_app(
-                        conn, lease, started_at=started_at, spooled_since=spooled_since, now=now
-                    )
+                    chunks = await self._fold_app(conn, lease, started_at=started_at, now=now)
             if chunks < BATCH_CHUNKS:
                 self._breath[lease.app_id] = monotonic() + min(monotonic() - began, MOST_BREATH_SECONDS)
         except StoreAway:
@@ -189,32 +177,23 @@ class Watch:
         except StoreAway:
             pass  # the deadline ends them
 
-    async def _fold_app(
-        self,
-        conn: AsyncConnection,
-        lease: Lease,
-        *,
-        started_at: datetime,
-        spooled_since: datetime | None,
-        now: datetime,
-    ) -> int:
-        """Folds what came of the app, up to `spooled_since`: of what came later some may still be on a disk. Gives how many
-        chunks that was."""
-        if not await leases.fence(conn, lease):
+    async def _fold_app(self, conn: AsyncConnection, lease: Lease, *, started_at: datetime, now: datetime) -> int:
+        """Folds what came of the app; gives how many chunks that was."""
+        begun = await turns.begin(conn, lease, most=BATCH_CHUNKS)
+        if begun is None:
             return 0
-        rows = await pending.waiting(conn, lease.app_id, before=spooled_since, most=BATCH_CHUNKS)
-        before = await clocks.read(conn, lease.app_id)
-        went_on = await going_on.go_on(conn, lease, rows, going_on.kept(before), self._reading)
+        before = begun.clock
+        went_on = await going_on.go_on(conn, lease, begun.rows, going_on.kept(before), self._reading)
         rows = went_on.rows
         events = await evidence.of_chunks(conn, lease.app_id, rows, app=lease.app, environment=lease.environment)
         events += went_on.events
         clock = _advance(before, rows, started_at=started_at, now=now)
         if clock is None:
             return 0
-        kept = await minutes.keep(
+        counted = await minutes.count(
             conn, lease, rows, clock=clock.newest_at, now=now, heard_at=before.heard_at if before else None
         )
-        events += kept.events
+        events += counted.events
         rules = self._rules.for_app(lease.app, lease.environment)
         folded_to = before.newest_at if before else None
         is_settled = lease.app_id in self._settled
@@ -253,19 +232,14 @@ class Watch:
             for incident, note in await rule_change.orphans(conn, lease, rules, remade, on):
                 ended = await replaced(conn, lifecycle.resolved(incident, at=clock.newest_at))
                 await tell(conn, ended, lifecycle.RESOLVED, at=clock.newest_at, note=note)
-        wake_at = await rule_states.record(conn, lease.app_id, after)
-        await pending.remove(conn, lease.app_id, rows)
+        clock = replace(clock, minute_at=counted.open_at, unfinished=going_on.to_keep(went_on.open))
+        await turns.end(conn, lease.app_id, folded=rows, minutes=counted.minutes, states=after, clock=clock)
         metrics.FOLDED.inc(len(rows))
-        unfinished = going_on.to_keep(went_on.open)
-        clock = replace(clock, wake_at=wake_at, minute_at=kept.open_at, unfinished=unfinished)
-        await clocks.record(conn, lease.app_id, clock)
         self._settled.add(lease.app_id)
         return len(rows)
 
 
-def _advance(
-    before: Clock | None, rows: Sequence[pending.Pending], *, started_at: datetime, now: datetime
-) -> Clock | None:
+def _advance(before: Clock | None, rows: Sequence[Pending], *, started_at: datetime, now: datetime) -> Clock | None:
     """The app's clock after `rows`; in silence it is the wall's, or, where nothing is due but that a minute of traffic is
     over, as far as that takes it. None for an app that never spoke."""
     if rows:

@@ -30,6 +30,18 @@ async def known(conn: AsyncConnection, *, name: str | None = None, environment: 
     return {row.id: App(row.id, row.name, row.environment) for row in await conn.execute(query)}
 
 
+async def named(conn: AsyncConnection, name: str) -> App | None:
+    """The app of that name; None where none of that name has a drain here."""
+    return next(iter((await known(conn, name=name)).values()), None)
+
+
+async def one(conn: AsyncConnection, app_id: int) -> App | None:
+    """The app with that id."""
+    query = select(apps.c.id, apps.c.name, apps.c.environment).where(apps.c.id == app_id)
+    row = (await conn.execute(query)).one_or_none()
+    return App(row.id, row.name, row.environment) if row else None
+
+
 async def heard(conn: AsyncConnection, app_ids: Collection[int]) -> dict[int, datetime]:
     """When the last lines of each of these apps came; those never heard are left out."""
     rows = await conn.execute(_HEARD, {"apps": list(app_ids)})

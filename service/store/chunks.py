@@ -153,7 +153,7 @@ async def around(
 ) -> list[KeptLine]:
     """The line at that place of that chunk, and the `before` and `after` nearest lines of `process` on either side, in the
     order of arrival, also from the chunks beside it; empty where the chunk is kept no longer."""
-    app = (await apps.known(conn)).get(app_id)
+    app = await apps.one(conn, app_id)
     chunk = await chunk_walk.holding(conn, app_id, received_at, chunk_id)
     if app is None or chunk is None:
         return []

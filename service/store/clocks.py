@@ -5,10 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-from service.store.tables import clocks
 
 # Without a line for this long the wall clock stands in for the newest event time (DESIGN section 5).
 SILENT_SECONDS = 10
@@ -26,25 +23,6 @@ class Clock:
     wake_at: datetime | None = None
     minute_at: datetime | None = None
     unfinished: dict[str, Any] | None = None
-
-
-async def read(conn: AsyncConnection, app_id: int) -> Clock | None:
-    """The app's clock; None for an app that never spoke."""
-    row = (await conn.execute(select(clocks).where(clocks.c.app_id == app_id))).one_or_none()
-    return Clock(row.newest_at, row.heard_at, row.wake_at, row.minute_at, row.unfinished) if row else None
-
-
-async def record(conn: AsyncConnection, app_id: int, clock: Clock) -> None:
-    """Sets the app's clock."""
-    values = {
-        "newest_at": clock.newest_at,
-        "heard_at": clock.heard_at,
-        "wake_at": clock.wake_at,
-        "minute_at": clock.minute_at,
-        "unfinished": clock.unfinished,
-    }
-    statement = insert(clocks).values(app_id=app_id, **values)
-    await conn.execute(statement.on_conflict_do_update(index_elements=["app_id"], set_=values))
 
 
 async def now(conn: AsyncConnection) -> datetime:

@@ -10,10 +10,11 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event, Severity
+from service.store.apps import App
 from service.store.ids import made_at
 from service.store.leases import Lease
 from service.store.pending import Pending
-from service.store.tables import apps, events, pending
+from service.store.tables import events, pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,9 @@ async def with_ids(
 
 
 async def between(
-    conn: AsyncConnection, app_name: str, *, since: datetime, until: datetime, kinds: Sequence[str], most: int = 1000
-) -> list[Event] | None:
-    """Events of `kinds` of an app with times in [since, until], oldest first; None where no such app has a drain here."""
-    app = (await conn.execute(select(apps).where(apps.c.name == app_name))).one_or_none()
-    if app is None:
-        return None
+    conn: AsyncConnection, app: App, *, since: datetime, until: datetime, kinds: Sequence[str], most: int = 1000
+) -> list[Event]:
+    """Events of `kinds` of an app with times in [since, until], oldest first."""
     found = await conn.execute(
         select(events)
         .where(events.c.app_id == app.id, events.c.ts.between(since, until), events.c.kind.in_(kinds))

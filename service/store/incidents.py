@@ -4,7 +4,7 @@ Each step of its life makes a new version, each write a new revision: who has re
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -103,7 +103,17 @@ async def refresh(conn: AsyncConnection, incident: Incident) -> Incident | None:
     return await _write(conn, incident, version=incident.version)
 
 
-async def _write(conn: AsyncConnection, incident: Incident, *, version: int) -> Incident | None:
+async def see(conn: AsyncConnection, incident: Incident) -> Incident | None:
+    """The same where it was only seen again: `evidence`, and what `lifecycle.seen` says of it. What else there is is long."""
+    return await _write(conn, incident, version=incident.version, columns=_SEEN)
+
+
+_SEEN = ("opened_at", "last_seen_at", "count", "gaps", "evidence", "revision")
+
+
+async def _write(
+    conn: AsyncConnection, incident: Incident, *, version: int, columns: Collection[str] | None = None
+) -> Incident | None:
     after = replace(incident, version=version, revision=incident.revision + 1)
     written = await conn.execute(
         update(incidents)
@@ -113,14 +123,17 @@ async def _write(conn: AsyncConnection, incident: Incident, *, version: int) -> 
             incidents.c.version == incident.version,
             incidents.c.revision == incident.revision,
         )
-        .values(_columns(after))
+        .values({name: value for name, value in _columns(after).items() if columns is None or name in columns})
     )
     return after if written.rowcount == 1 else None
 
 
+# Not by `asdict`, which copies the JSON parts piece by piece: 4 ms.
+_COLUMNS = [one.name for one in fields(Incident) if one.name not in ("app", "environment")]
+
+
 def _columns(incident: Incident) -> dict[str, Any]:
-    columns = asdict(incident)
-    del columns["app"], columns["environment"]
+    columns = {name: getattr(incident, name) for name in _COLUMNS}
     return {**columns, "severity": int(incident.severity), "inhibits": list(incident.inhibits)}
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.store import spools
 from service.store.clocks import SILENT_SECONDS
 
 # A dead worker's apps are free after this time (DESIGN section 5: within 5 s, with a poll and the fold, on a busy machine too).
@@ -18,27 +19,30 @@ LEASE_SECONDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to fold one app, as long as its `token` is the app's newest."""
+    """The right to fold one app, as long as its `token` is the app's newest; of what came from `spooled_since` on (None: of
+    nothing) some may still be on a disk."""
 
     app_id: int
     app: str
     environment: str
     holder: str
     token: int
+    spooled_since: datetime | None = None
 
 
 _CLAIM = text(
     f"""
-    with due as (
+    with spooled (since) as ({spools.OLDEST}
+    ), due as (
         select app_id from (
             select distinct app_id from pending
-            where received_at < coalesce(cast(:spooled_since as timestamptz), 'infinity')
+            where received_at < coalesce((select since from spooled), 'infinity')
         ) as waiting
         union
         select app_id from clocks
         where (wake_at <= now() - interval '{SILENT_SECONDS} seconds'
             or minute_at <= now() - interval '{60 + SILENT_SECONDS} seconds')
-          and cast(:spooled_since as timestamptz) is null
+          and (select since from spooled) is null
           and greatest(heard_at, :started_at) <= now() - interval '{SILENT_SECONDS} seconds'
     ), free as ( -- a turn that is under way, in whatever process, is not waited for
         select taken.app_id, taken.expires_at from leases as taken
@@ -61,7 +65,7 @@ _CLAIM = text(
         where held.holder = excluded.holder or held.expires_at < now()
         returning app_id, token
     )
-    select claimed.app_id, apps.name, apps.environment, claimed.token
+    select claimed.app_id, apps.name, apps.environment, claimed.token, (select since from spooled) as spooled_since
     from claimed join apps on apps.id = claimed.app_id order by claimed.app_id
     """  # noqa: S608 - the only values in it are the numbers above
 )
@@ -72,7 +76,6 @@ async def claim(
     *,
     holder: str,
     started_at: datetime,
-    spooled_since: datetime | None = None,
     save: Collection[int] = (),
     most: int,
 ) -> list[Lease]:
@@ -80,29 +83,13 @@ async def claim(
     that is due, or a minute of traffic that is over.
 
     `started_at` is when this worker began, by the database's clock: time in which nobody could hear is no silence. Nor is
-    there any while frames are still on a disk, and of those that came from `spooled_since` on some are.
+    there any while frames are still on a disk, and what came since the oldest of those waits for them (`spools.py`).
+
+    A transaction by itself, so one that commits by itself will do.
     """
-    given = {
-        "holder": holder,
-        "started_at": started_at,
-        "spooled_since": spooled_since,
-        "save": list(save),
-        "most": most,
-    }
+    given = {"holder": holder, "started_at": started_at, "save": list(save), "most": most}
     rows = await conn.execute(_CLAIM, given)
-    return [Lease(row.app_id, row.name, row.environment, holder, row.token) for row in rows]
-
-
-async def fence(conn: AsyncConnection, lease: Lease) -> bool:
-    """Whether `lease` still holds; if so nobody else can take it before this transaction ends, and it is prolonged."""
-    held = await conn.execute(
-        text(
-            f"""update leases set expires_at = now() + interval '{LEASE_SECONDS} seconds'
-            where app_id = :app_id and holder = :holder and token = :token"""  # noqa: S608
-        ),
-        {"app_id": lease.app_id, "holder": lease.holder, "token": lease.token},
-    )
-    return held.rowcount == 1
+    return [Lease(row.app_id, row.name, row.environment, holder, row.token, row.spooled_since) for row in rows]
 
 
 async def release_all(conn: AsyncConnection, *, holder: str) -> None:

@@ -52,8 +52,8 @@ async def of_app(conn: AsyncConnection, app_id: int) -> list[RuleState]:
     return [RuleState(row.rule, row.key, row.state, row.wake_at) for row in rows]
 
 
-async def record(conn: AsyncConnection, app_id: int, states: Iterable[RuleState]) -> datetime | None:
-    """Keeps `states`, lets go of those that are None; gives the earliest timer of all the app's states."""
+async def record(conn: AsyncConnection, app_id: int, states: Iterable[RuleState]) -> None:
+    """Keeps `states`, lets go of those that are None."""
     states = list(states)
     gone = [(one.rule, one.key) for one in states if one.state is None]
     if gone:
@@ -82,9 +82,6 @@ async def record(conn: AsyncConnection, app_id: int, states: Iterable[RuleState]
                 set_={name: statement.excluded[name] for name in ("state", "wake_at", "forget_at")},
             )
         )
-    earliest = select(func.min(rule_states.c.wake_at)).where(rule_states.c.app_id == app_id)
-    wake_at: datetime | None = (await conn.execute(earliest)).scalar_one()
-    return wake_at
 
 
 async def held(conn: AsyncConnection) -> list[Held]:

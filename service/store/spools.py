@@ -23,6 +23,14 @@ _SAY = """
 _FORGET_OLD = "delete from spools where seen_at < now() - interval '1 day'"
 
 
+# `oldest` as SQL, for whoever asks something else with it.
+OLDEST = f"""
+    select min(case when seen_at >= :started_at then since else '2000-01-01+00' end) from spools
+    where (since is not null and seen_at >= :started_at and seen_at > now() - interval '{_GONE_SECONDS} seconds')
+        or (seen_at < :started_at and now() < :started_at + interval '{_GRACE_SECONDS} seconds')"""  # noqa: S608
+_OLDEST = text(OLDEST)
+
+
 async def say(conn: "asyncpg.Connection[asyncpg.Record]", holder: str, since: datetime | None) -> None:
     """The process `holder` lives, and the oldest frame that waits on its disk came at `since`; None: none waits."""
     await conn.execute(_SAY, holder, since)
@@ -40,14 +48,5 @@ async def oldest(conn: AsyncConnection, *, started_at: datetime) -> datetime | N
     `started_at` is when the caller's connection with the database began. As long as a process that was known before has not
     spoken since, a frame of any age may wait there.
     """
-    found: datetime | None = await conn.scalar(
-        text(
-            f"""
-            select min(case when seen_at >= :started_at then since else '2000-01-01+00' end) from spools
-            where (since is not null and seen_at >= :started_at and seen_at > now() - interval '{_GONE_SECONDS} seconds')
-               or (seen_at < :started_at and now() < :started_at + interval '{_GRACE_SECONDS} seconds')
-            """  # noqa: S608 - the only values in it are the numbers above
-        ),
-        {"started_at": started_at},
-    )
+    found: datetime | None = await conn.scalar(_OLDEST, {"started_at": started_at})
     return found

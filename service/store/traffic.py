@@ -4,17 +4,17 @@ An ingest commit leaves what it adds in its `pending` row, so that commits do no
 adds nothing; the worker, alone at an app by its lease, adds it up. Who asks in between adds up both.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Row, any_, literal, or_, select, text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from parsers.times import pack_times, unpack_times
+from parsers.times import unpack_times
 from parsers.traffic import Minute, unpack
 from service.store.tables import traffic
 
@@ -41,34 +41,6 @@ async def kept(conn: AsyncConnection, app_id: int, minutes: Collection[datetime]
         row.minute: KeptMinute(row.minute, _counts(row), row.closed_at, row.heartbeat_id, row.traffic_id)
         for row in rows
     }
-
-
-async def record(conn: AsyncConnection, app_id: int, minutes: Iterable[KeptMinute]) -> None:
-    """Sets the rows of these minutes."""
-    rows = [
-        {
-            "app_id": app_id,
-            "minute": one.at,
-            "lines": one.counts.lines,
-            "requests": one.counts.requests,
-            "errors": one.counts.errors,
-            "bytes": one.counts.bytes,
-            "by_status": one.counts.by_status,
-            "by_code": one.counts.by_code,
-            "service": pack_times(one.counts.service),
-            "connect": pack_times(one.counts.connect),
-            "closed_at": one.closed_at,
-            "heartbeat_id": one.heartbeat_id,
-            "traffic_id": one.traffic_id,
-        }
-        for one in minutes
-    ]
-    if not rows:
-        return
-    statement = insert(traffic)
-    keys = ("app_id", "minute")
-    values = {column.name: column for column in statement.excluded if column.name not in keys}
-    await conn.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
 async def between(

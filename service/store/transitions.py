@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, text, tuple_, update
+from sqlalchemy import Row, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.store.database import dump_json
 from service.store.tables import transitions as table
 from service.store.wakeups import DELIVERIES
 
@@ -51,19 +52,26 @@ async def append(
 ) -> None:
     """Adds a step; whoever tells of it is woken when the transaction commits. A number that is there already is a
     violation of the primary key."""
-    await conn.execute(
-        insert(table).values(
-            app_id=app_id,
-            incident_id=incident_id,
-            number=number,
-            type=type,
-            at=at,
-            actor=actor,
-            note=note,
-            incident=dict(incident),
-        )
+    step = {
+        "app_id": app_id,
+        "incident_id": incident_id,
+        "number": number,
+        "type": type,
+        "at": at,
+        "actor": actor,
+        "note": note,
+        "incident": dump_json(incident),
+        "channel": DELIVERIES,
+    }
+    await conn.execute(_APPEND, step)
+
+
+_APPEND = text("""
+    with step as (
+        insert into transitions (app_id, incident_id, number, type, at, actor, note, incident)
+        values (:app_id, :incident_id, :number, :type, :at, :actor, :note, cast(:incident as jsonb))
     )
-    await wake(conn)
+    select pg_notify(:channel, '')""")
 
 
 async def wake(conn: AsyncConnection) -> None:

@@ -12,7 +12,7 @@ from processes import eventually
 from service.detect.rule_book import RuleBook
 from service.incidents import actions
 from service.incidents.watch import Watch
-from service.store import clocks, incidents, leases, pending
+from service.store import clocks, incidents, leases, turns
 from service.store.database import Database
 from service.store.incidents import Incident
 from vocabulary import NOON, api, boot_timeout, crash, exited, message, router_line, seconds_after, state, up
@@ -200,8 +200,8 @@ async def test_only_the_holder_of_the_newest_token_may_commit(db: Database) -> N
         [taken] = await leases.claim(conn, holder="two", started_at=LONG_AGO, most=5)
         assert taken.token == held.token + 1
     async with db.begin() as conn:
-        assert not await leases.fence(conn, held)
-        assert await leases.fence(conn, taken)
+        assert not await turns.begin(conn, held, most=5)
+        assert await turns.begin(conn, taken, most=5)
 
 
 async def test_another_worker_goes_on_where_the_first_one_stopped(db: Database) -> None:
@@ -224,7 +224,7 @@ async def test_a_batch_that_fails_leaves_everything_pending(db: Database, monkey
 
     watch = watch_of(db)
     with monkeypatch.context() as patched:
-        patched.setattr(pending, "remove", fail)
+        patched.setattr(turns, "end", fail)
         await watch.turn(LONG_AGO)
     assert not await watch.turn(LONG_AGO)  # the app is left alone for a while
     assert await rows(db, "select count(*) from pending") == [(1,)]
