@@ -91,7 +91,8 @@ def lives(told: Sequence[Occurrence]) -> list[Occurrence]:
             one,
             fired_at=before.fired_at,
             severity=max(before.severity, one.severity),
-            count=before.count + one.count,
+            # What began before that end was never over: it has counted on.
+            count=one.count if one.fired_at <= before.cleared_at else before.count + one.count,
             gaps=(*before.gaps, *(gap for gap in one.gaps if gap not in before.gaps)),
         )
     return found

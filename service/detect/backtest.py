@@ -98,7 +98,7 @@ class Backtest:
             told = self._told.setdefault(place, [])
             for was, now in folded.amended:
                 _amend(told, was, now)
-            for finding in folded.news:
+            for finding in folded.news or _goes_on(told, folded):
                 _tell(told, place, finding)
             if folded.alarm and told and told[-1].cleared_at is None:
                 first = min(told[-1].fired_at, folded.alarm.since)
@@ -115,6 +115,14 @@ class Backtest:
             self._histories[place] = folded.history
             if wakes := [at for at in (folded.wake_at, folded.forget_at) if at]:
                 self._wakes[place] = min(wakes)
+
+
+def _goes_on(told: list[Occurrence], folded: Folded[Any]) -> tuple[Finding, ...]:
+    """A late line has undone the end that was told, and now there is something newer than that: live it is reopened then
+    (`incidents/findings.py`)."""
+    ended = told[-1].cleared_at if told else None
+    alarm = folded.alarm
+    return (Fired(alarm.last_at, alarm),) if ended and alarm and alarm.last_at > ended else ()
 
 
 def _amend(told: list[Occurrence], was: Finding, now: Finding) -> None:

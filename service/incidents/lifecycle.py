@@ -45,7 +45,7 @@ def seen(incident: Incident, alarm: Alarm) -> Incident:
         incident,
         opened_at=min(incident.opened_at, alarm.since),
         last_seen_at=max(incident.last_seen_at, alarm.last_at),
-        count=max(incident.count, alarm.count),
+        count=max(incident.count, incident.counted_before + alarm.count),
     )
 
 
@@ -65,12 +65,14 @@ def reopened(incident: Incident, fired: Fired, before: Sequence[datetime] = ()) 
     goes_on = incident.resolved_at is not None and fired.alarm.since <= incident.resolved_at  # a person has ended it
     lately = [at for at in before if at > fired.at - FLAPS_WITHIN]
     flaps = len(lately) + 1 >= FLAPS_AT
+    counted_before = incident.counted_before if goes_on else incident.count
     after = replace(
         incident,
         severity=max(incident.severity, fired.alarm.severity),
         status="open",
         last_seen_at=fired.alarm.last_at,
-        count=max(incident.count, fired.alarm.count) if goes_on else incident.count + fired.alarm.count,
+        count=max(incident.count, counted_before + fired.alarm.count),
+        counted_before=counted_before,
         acknowledged_at=None,
         escalated_at=None,
         resolved_at=None,

@@ -27,7 +27,8 @@ _FIELDS = ("rule", "subject", "status", "count", "title", "diagnosis")
 @dataclass(frozen=True, slots=True)
 class Incident:
     """A row of `incidents` with its app's name and environment. JSON parts are as they go out. `inhibits` are the rules that
-    it silences in its app; `timer_at`, on the app's clock, is when it escalates or has stopped flapping."""
+    it silences in its app; `timer_at`, on the app's clock, is when it escalates or has stopped flapping. Of `count`, its last
+    alarm has seen what is beyond `counted_before`."""
 
     id: UUID
     app_id: int
@@ -59,6 +60,7 @@ class Incident:
     traceback_at: datetime | None = None
     gaps: list[dict[str, Any]] = field(default_factory=list)  # when nobody heard the app meanwhile
     revision: int = 1
+    counted_before: int = 0
 
     @property
     def key(self) -> str:

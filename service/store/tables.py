@@ -345,6 +345,9 @@ incidents = _table(
     _time("traceback_at", optional=True),  # when to look for its traceback again, on the wall's clock
     Column("gaps", JSONB, nullable=False, server_default=text("'[]'")),  # when nobody heard the app meanwhile
     Column("revision", Integer, nullable=False, server_default=text("1")),  # of writes, as version is of steps
+    Column(
+        "counted_before", Integer, nullable=False, server_default=text("0")
+    ),  # of count: before it was reopened last
     Index("incidents_ongoing", "app_id", "rule", "subject", unique=True, postgresql_where=text("status <> 'resolved'")),
     Index("incidents_by_time", "opened_at", "id"),
     Index("incidents_by_timer", "timer_at", postgresql_where=text("timer_at is not null")),

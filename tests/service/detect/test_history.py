@@ -304,6 +304,13 @@ def test_a_late_line_older_than_the_end_opens_nothing_again() -> None:
     assert told == ["web critical 12:01 to 12:07"]
 
 
+def test_what_a_late_line_has_undone_the_end_of_is_on_again_with_the_next_match() -> None:
+    loop = [crash("web.1", "12:00"), starting("web.1", "12:00:01"), crash("web.1", "12:01"), up("web.1", "12:02")]
+    late = [loop, [router_line("12:08")], [crash("web.1", "12:06:30")]]
+    after = [starting("web.1", "12:08:30"), crash("web.1", "12:09")]
+    assert found("crash_loop", batches=[*late, after]) == ["web critical 12:01 to 12:07", "web critical 12:01"]
+
+
 def test_a_timer_is_told_ten_seconds_after_its_time_and_not_before() -> None:
     begun = promotion("started", "12:00")
     assert found("stuck_promotion", batches=[[begun], [router_line("12:30:09.999")]]) == []
