@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.errors import StoreAway
 from service.incidents import lifecycle
 from service.incidents.step import tell
-from service.incidents.traceback import with_traceback
+from service.incidents.traceback import look_again
 from service.log import log
 from service.store import clocks, incidents, spools, timers
 from service.store.database import Database
@@ -53,11 +53,12 @@ class Timers:
 
     async def turn(self, started_at: datetime) -> int:
         """Takes what is due, in one transaction; how many incidents that were. `started_at` is when this worker began."""
+        async with self._db.alone() as conn:
+            if not await timers.may_be_due(conn, ack_lapse=self._ack_lapse):
+                return 0
         async with self._db.begin() as conn:
             now = await clocks.now(conn)
             until = now - self._ack_lapse
-            if not await timers.may_be_due(conn, acknowledged_before=until):
-                return 0
             spooled = await spools.oldest(conn, started_at=started_at) is not None
             due = await timers.due(conn, started_at=started_at, spooled=spooled, limit=_AT_ONCE)
             for incident in due:
@@ -68,8 +69,7 @@ class Timers:
                 at = (incident.acknowledged_at or until) + self._ack_lapse
                 await _go_on(conn, lifecycle.lapsed(incident, at=at), lifecycle.LAPSED, at=at, note=_LAPSED)
             looked = await timers.looking_for_traceback(conn, now, limit=_AT_ONCE)
-            for incident in looked:
-                await incidents.refresh(conn, await with_traceback(conn, incident, now=now))
+            await look_again(conn, looked, now=now)
         return len(due) + len(unattended) + len(looked)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parsers.event import Event, Severity
@@ -106,6 +106,37 @@ async def between(
         .limit(most)
     )
     return [read_event(row, app=app.name, environment=app.environment) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A dyno of an app, for the time from `since` to `until`."""
+
+    app_id: int
+    dyno: str
+    since: datetime
+    until: datetime
+
+
+async def with_traceback(conn: AsyncConnection, spans: Sequence[Span]) -> list[int]:
+    """The numbers of those `spans` (from 0) in which their dyno has printed a stack trace."""
+    if not spans:
+        return []
+    asked = {
+        "apps": [one.app_id for one in spans],
+        "dynos": [one.dyno for one in spans],
+        "since": [one.since for one in spans],
+        "until": [one.until for one in spans],
+    }
+    return list(await conn.scalars(_WITH_TRACEBACK, asked))
+
+
+_WITH_TRACEBACK = text("""
+    select cast(number - 1 as int) from unnest(cast(:apps as int[]), cast(:dynos as text[]), cast(:since as timestamptz[]),
+        cast(:until as timestamptz[])) with ordinality as span (app_id, dyno, since, until, number)
+    where exists (
+        select from events where events.app_id = span.app_id and kind = 'traceback'
+            and ts between span.since and span.until and events.dyno = span.dyno)""")
 
 
 async def tracebacks(

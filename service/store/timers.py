@@ -1,6 +1,7 @@
 """Incidents to which something happens by time alone: what is due, locked until the transaction ends."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,9 +13,9 @@ from service.store.incidents import Incident, with_ids
 _SETTLE_SECONDS = 10
 
 
-async def may_be_due(conn: AsyncConnection, *, acknowledged_before: datetime) -> bool:
+async def may_be_due(conn: AsyncConnection, *, ack_lapse: timedelta) -> bool:
     """Whether there is any of what follows; one question for whoever asks again and again."""
-    return bool((await conn.execute(_MAY_BE_DUE, {"at": acknowledged_before})).scalar_one())
+    return bool((await conn.execute(_MAY_BE_DUE, {"lapse": ack_lapse})).scalar_one())
 
 
 async def due(conn: AsyncConnection, *, started_at: datetime, spooled: bool, limit: int) -> list[Incident]:
@@ -37,10 +38,27 @@ async def looking_for_traceback(conn: AsyncConnection, now: datetime, *, limit: 
     return await with_ids(conn, list((await conn.execute(_LOOKING, {"now": now, "limit": limit})).scalars()))
 
 
+async def look_later(conn: AsyncConnection, looked: Sequence[tuple[Incident, datetime | None]]) -> None:
+    """When the traceback of each of these, which the caller holds, is to be looked for again (None: no more)."""
+    if looked:
+        given = {
+            "apps": [one.app_id for one, _ in looked],
+            "ids": [one.id for one, _ in looked],
+            "ats": [at for _, at in looked],
+        }
+        await conn.execute(_LOOK_LATER, given)
+
+
+_LOOK_LATER = text("""
+    update incidents set traceback_at = later.at, revision = revision + 1
+    from unnest(cast(:apps as int[]), cast(:ids as uuid[]), cast(:ats as timestamptz[])) as later (app_id, id, at)
+    where incidents.app_id = later.app_id and incidents.id = later.id""")
+
 _MAY_BE_DUE = text("""
     select exists (select from incidents where timer_at <= now())
         or exists (select from incidents where traceback_at <= now())
-        or exists (select from incidents where status = 'acknowledged' and acknowledged_at <= :at)""")
+        or exists (select from incidents where status = 'acknowledged'
+            and acknowledged_at <= now() - cast(:lapse as interval))""")
 
 _DUE = text(f"""
     select i.id from incidents i join clocks c on c.app_id = i.app_id
