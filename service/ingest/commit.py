@@ -13,15 +13,15 @@ from typing import TypeAlias
 import asyncpg
 import zstandard
 
-from parsers.frame import Frame, traffic_of
+from parsers.frame import Frame, Reading, traffic_of
 from parsers.octet_counting import Damage
 from parsers.traffic import minutes_of, pack
 from service.errors import StoreAway
-from service.ingest.posted import Named
+from service.ingest.posted import Named, Posted, read_all
 from service.ingest.tallies import Kept
 from service.store import frames
 from service.store.database import is_away
-from service.store.frames import FrameKey, Pending, Rows
+from service.store.frames import Claim, FrameKey, Pending, Rows
 from service.store.ids import new_id
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -40,30 +40,57 @@ def is_refused(error: BaseException) -> bool:
     return isinstance(error, _REFUSED) if isinstance(error, asyncpg.PostgresError) else not is_away(error)
 
 
-async def commit(conn: Connection, batch: Sequence[Named], *, careful: bool, late: bool = False) -> list[Kept]:
-    """One transaction for all of `batch`; gives what of it was new. `careful`: what Postgres refuses is found and goes to
-    quarantine.
+async def read_and_commit(
+    conn: Connection, batch: Sequence[Posted | Named], reading: Reading, *, careful: bool
+) -> tuple[list[Named], list[Kept]]:
+    """One transaction for all of `batch`; gives its frames, and what of them was new. Postgres looks for their names while they
+    are read. `careful`: what it refuses is found and goes to quarantine."""
+    keys = [key for one in batch for key in one.frame_keys]
+    if careful or len(set(keys)) < len(keys):  # a frame that came twice
+        named = await read_all(batch, reading)
+        return named, await _commit_each(conn, named, careful=careful)
+    now = datetime.now(UTC)
+    async with frames.claiming(conn, keys, received_at=now, came_at=now) as claim:
+        named = await read_all(batch, reading)
+        if kept := await _kept_as_new(claim, named, [one.head_key for one in named if one.head_key], datetime.now(UTC)):
+            return named, kept
+    return named, await _commit_each(conn, named)
 
-    `late`: the frames came some time ago, and are stored as they would have been then: a commit's worth for each second.
-    """
+
+async def commit_late(conn: Connection, batch: Sequence[Named], *, careful: bool) -> list[Kept]:
+    """One transaction for frames that came some time ago; gives what of them was new. They are stored as they would have been
+    then: a commit's worth for each second."""
+    keys = _keys(batch)
+    if not careful and len(set(keys)) == len(keys):
+        now, came_at = datetime.now(UTC), min(one.received_at for one in batch)
+        async with frames.claiming(conn, keys, received_at=now, came_at=came_at) as claim:
+            if kept := await _kept_as_new(claim, batch, (), None):
+                return kept
+    return await _commit_each(conn, batch, careful=careful, late=True)
+
+
+async def _kept_as_new(
+    claim: Claim, batch: Sequence[Named], further: Sequence[FrameKey], received_at: datetime | None
+) -> list[Kept]:
+    """What is kept if all of it is new, which it nearly always is; else nothing."""
+    kept = [(one, one.frame) for one in batch]
+    return _said(kept) if await claim.keep(further, _rows(kept, received_at)) else []
+
+
+async def _commit_each(
+    conn: Connection, batch: Sequence[Named], *, careful: bool = False, late: bool = False
+) -> list[Kept]:
+    """One transaction for a batch in which some frames may be repeats: each is kept if it alone is new."""
+    batch = await _apart(batch)
     now = datetime.now(UTC)
     came_at = min(one.received_at for one in batch) if late else now
     received_at = None if late else now
-    keys = _keys(batch)
-    if len(set(keys)) < len(keys):  # a frame that came twice, perhaps among others that were read with it
-        batch = await _apart(batch)
-        keys = _keys(batch)
-    if not careful:  # a repeat is rare: the rows are made before the transaction, so that locks are short
-        kept = _kept(batch, set(keys))
-        if await frames.keep_new(conn, keys, await _rows(kept, received_at), received_at=now, came_at=came_at):
-            return _said(kept)
-    batch = await _apart(batch)
     async with conn.transaction():
         kept = _kept(batch, await frames.claim(conn, _keys(batch), received_at=now, came_at=came_at))
         if careful:
             await _write_carefully(conn, kept, received_at)
         else:
-            await frames.write(conn, await _rows(kept, received_at))
+            await frames.write(conn, _rows(kept, received_at))
         return _said(kept)
 
 
@@ -88,7 +115,7 @@ async def _write_carefully(conn: Connection, kept: Sequence[tuple[Named, Frame]]
     that goes to quarantine."""
     try:
         async with conn.transaction():  # a savepoint
-            await frames.write(conn, await _rows(kept, received_at))
+            await frames.write(conn, _rows(kept, received_at))
     except Exception as error:
         if not is_refused(error):
             raise
@@ -102,7 +129,7 @@ async def _write_carefully(conn: Connection, kept: Sequence[tuple[Named, Frame]]
                 alone = replace(
                     frame, body=b"", messages=0, head=0, events=(), damage=(*frame.damage, refused), traffic=()
                 )
-                await frames.write(conn, await _rows([(one, alone)], received_at))
+                await frames.write(conn, _rows([(one, alone)], received_at))
                 return
             first, second = _halves(frame, one.received_at)
             halves = ([(one, first)], [(one, second)])
@@ -150,7 +177,7 @@ def _halves(frame: Frame, received_at: datetime) -> tuple[Frame, Frame]:
     )
 
 
-async def _rows(kept: Sequence[tuple[Named, Frame]], received_at: datetime | None) -> Rows:
+def _rows(kept: Sequence[tuple[Named, Frame]], received_at: datetime | None) -> Rows:
     """The rows of `kept`: for each app one chunk, its events and one pending row; for each damage one in quarantine. Without
     `received_at` that is for each app and second in which some of them came."""
     by_app: dict[tuple[int, int], list[tuple[Named, Frame]]] = defaultdict(list)
@@ -165,11 +192,11 @@ async def _rows(kept: Sequence[tuple[Named, Frame]], received_at: datetime | Non
             rows.quarantine.append((app_id, new_id(at), at, damage.reason, damage.body))
         spoken = [frame for frame in of_app if frame.messages]
         if spoken:
-            await _add_chunk(rows, app_id, spoken, at)
+            _add_chunk(rows, app_id, spoken, at)
     return rows
 
 
-async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: datetime) -> None:
+def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: datetime) -> None:
     chunk_id = new_id(received_at)
     body = b"".join([frame.body for frame in of_app])
     compressing = _compressing(body)  # meanwhile the rest is made
@@ -201,19 +228,17 @@ async def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_
     traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
     unfinished = any(frame.unfinished is not None for frame in of_app)
     rows.pending.append(Pending(app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))
-    rows.chunks.append(
-        (
-            app_id,
-            received_at,
-            chunk_id,
-            min(frame.first_at for frame in of_app),
-            max(frame.last_at for frame in of_app),
-            lines,
-            sorted(frozenset().union(*(frame.processes for frame in of_app))),
-            len(body),
-            await compressing,
-        )
+    chunk = (
+        app_id,
+        received_at,
+        chunk_id,
+        min(frame.first_at for frame in of_app),
+        max(frame.last_at for frame in of_app),
+        lines,
+        sorted(frozenset().union(*(frame.processes for frame in of_app))),
+        len(body),
     )
+    rows.chunks.append((chunk, compressing))
 
 
 def _compressing(body: bytes) -> "asyncio.Future[bytes]":

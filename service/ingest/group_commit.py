@@ -15,8 +15,8 @@ import asyncpg
 from parsers.frame import Reading
 from service import metrics
 from service.errors import StoreAway
-from service.ingest.commit import Connection, commit, is_refused, reason_of
-from service.ingest.posted import Named, Posted, read_all
+from service.ingest.commit import Connection, is_refused, read_and_commit, reason_of
+from service.ingest.posted import Named, Posted
 from service.ingest.tallies import Tallies
 from service.log import log
 from service.store import partitions
@@ -112,8 +112,8 @@ class GroupCommit:
                 conn = await self._db.asyncpg()
             began = perf_counter()
             async with asyncio.timeout(COMMIT_SECONDS):
-                named = await read_all([one.frame for one in batch], self._reading)
-                kept = await commit(conn, named, careful=careful)
+                frames = [one.frame for one in batch]
+                named, kept = await read_and_commit(conn, frames, self._reading, careful=careful)
         except Exception as error:
             self._give_back(batch)
             if isinstance(error, asyncpg.CheckViolationError):

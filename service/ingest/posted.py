@@ -76,6 +76,15 @@ class Posted:
     name: bytes
     received_at: datetime
     declared: bytes | None = None
+    key: FrameKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key = _key(self.drain, self.name)
+
+    @property
+    def frame_keys(self) -> tuple[FrameKey, ...]:
+        """The key of each frame that is in it."""
+        return (self.key,)
 
     @property
     def size(self) -> int:
@@ -97,8 +106,7 @@ class Posted:
         """The frame that it was read as, with its name."""
         head = _key(self.drain, self.name + b"\n" + frame.body[: frame.head]) if frame.head else None
         mismatches = int(_mismatch(self.declared, frame.messages))
-        key = _key(self.drain, self.name)
-        return Named(self.drain, frame, key, head, received_at=self.received_at, mismatches=mismatches)
+        return Named(self.drain, frame, self.key, head, received_at=self.received_at, mismatches=mismatches)
 
 
 async def read_all(batch: Sequence[Posted | Named], reading: Reading) -> list[Named]:
@@ -143,7 +151,7 @@ def _pieces(batch: Sequence[Posted | Named]) -> list[list[Posted] | Named]:
 def _together(posted: Sequence[Posted], reading: Reading) -> Named | None:
     """Some of one drain, read as one; None where they must be read alone."""
     first, last = posted[0], posted[-1]
-    key, *further = keys = [_key(one.drain, one.name) for one in posted]
+    key, *further = keys = [one.key for one in posted]
     if len(set(keys)) < len(keys):
         return None
     try:

@@ -20,7 +20,7 @@ from parsers.frame import Reading, read_frame
 from parsers.line import Origin
 from service import metrics
 from service.errors import SettingError, StoreAway
-from service.ingest.commit import Connection, commit, is_refused, reason_of
+from service.ingest.commit import Connection, commit_late, is_refused, reason_of
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import Named, Posted
 from service.ingest.segment import Record
@@ -169,16 +169,16 @@ class Safekeeping:
 
     async def _committed(self, conn: Connection, named: Sequence[Named]) -> list[Kept]:
         try:
-            return await commit(conn, named, careful=False, late=True)
+            return await commit_late(conn, named, careful=False)
         except asyncpg.CheckViolationError:  # days for which there are no partitions, or none any more
             for received_at in {one.received_at.date(): one.received_at for one in named}.values():
                 async with self._db.begin() as other:
                     await partitions.ensure(other, received_at)
-            return await commit(conn, named, careful=False, late=True)
+            return await commit_late(conn, named, careful=False)
         except Exception as error:
             if not is_refused(error):
                 raise
-            return await commit(conn, named, careful=True, late=True)
+            return await commit_late(conn, named, careful=True)
 
     def _read(self, records: Sequence[Record]) -> list[Named]:
         """The frames of `records`, read again. In a thread."""

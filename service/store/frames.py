@@ -8,9 +8,10 @@ Few round trips matter here more than anywhere: what can go together goes in one
 out. They are numbers, digests and times that this process has made itself.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, TypeAlias
@@ -84,34 +85,64 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows as the tables' COLUMNS say, ready for COPY; for each chunk one that is pending."""
+    """Rows as the tables' COLUMNS say, ready for COPY; for each chunk one that is pending. A chunk's body comes later."""
 
-    chunks: list[tuple[Any, ...]]
+    chunks: list[tuple[tuple[Any, ...], Awaitable[bytes]]]
     events: list[tuple[Any, ...]]
     pending: list[Pending]
     quarantine: list[tuple[Any, ...]]
 
 
-async def keep_new(
-    conn: Connection, keys: Collection[FrameKey], rows: Rows, *, received_at: datetime, came_at: datetime
-) -> bool:
-    """Commits `rows` if none of `keys` was kept in the last 24 hours, and wakes the worker; else changes nothing and gives
-    False. `came_at` is earlier than `received_at` for what has waited in a spool: the 24 hours are those before that."""
-    days = _days(received_at)
-    try:
-        done = await conn.execute(f"begin; {_claiming(keys, days, received_at, came_at)}")
-        is_new = int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
+class Claim:
+    """A transaction in which some frames' keys are being claimed."""
+
+    def __init__(self, conn: Connection, keys: Collection[FrameKey], received_at: datetime, came_at: datetime) -> None:
+        self._conn = conn
+        self._times = received_at, came_at
+        self._claimed = asyncio.create_task(self._claim(keys, "begin;"))
+
+    async def keep(self, further: Collection[FrameKey], rows: Rows) -> bool:
+        """Commits `rows` if none of the keys, and of `further`, was kept before, and wakes the worker; else changes nothing and
+        gives False."""
+        is_new = await self._claimed and (not further or await self._claim(further))
         if is_new:
-            await _copy(conn, rows)
+            await _copy(self._conn, rows)
         # One round trip for all that is left to do.
-        await conn.execute(f"{_coming(rows.pending)} {_notifying(rows.pending)}; commit" if is_new else "rollback")
-    except Exception as error:
+        await self._conn.execute(
+            f"{_coming(rows.pending)} {_notifying(rows.pending)}; commit" if is_new else "rollback"
+        )
+        return is_new
+
+    async def give_up(self, error: BaseException) -> None:
+        """Ends the transaction, because of `error`."""
+        self._claimed.cancel()
+        with suppress(Exception, asyncio.CancelledError):
+            await self._claimed
         # A connection that is gone has rolled back; one that does not answer, or is given up, will with its end.
-        if not isinstance(error, TimeoutError):
+        if not isinstance(error, TimeoutError | asyncio.CancelledError):
             with suppress(Exception):
-                await conn.execute("rollback")
+                await self._conn.execute("rollback")
+
+    async def _claim(self, keys: Collection[FrameKey], before: str = "") -> bool:
+        days = _days(self._times[0])
+        done = await self._conn.execute(f"{before} {_claiming(keys, days, *self._times)}")
+        return int(done.rpartition(" ")[2]) == len(set(keys)) * len(days)
+
+
+@asynccontextmanager
+async def claiming(
+    conn: Connection, keys: Collection[FrameKey], *, received_at: datetime, came_at: datetime
+) -> AsyncIterator[Claim]:
+    """Begins to claim `keys`, for as long as what they name is kept: Postgres is asked at once, and answers meanwhile. New are
+    those that were not kept in the last 24 hours. `came_at` is earlier than `received_at` for what has waited in a spool: the
+    24 hours are those before that."""
+    claim = Claim(conn, keys, received_at, came_at)
+    try:
+        await asyncio.sleep(0)  # the question goes out
+        yield claim
+    except BaseException as error:
+        await claim.give_up(error)
         raise
-    return is_new
 
 
 async def claim(
@@ -134,14 +165,13 @@ async def write(conn: Connection, rows: Rows) -> None:
 
 
 async def _copy(conn: Connection, rows: Rows) -> None:
-    tables = (
-        ("chunks", CHUNK_COLUMNS, rows.chunks),
-        ("events", EVENT_COLUMNS, rows.events),
-        ("quarantine", QUARANTINE_COLUMNS, rows.quarantine),
-    )
-    for table, columns, records in tables:
-        if records:
-            await copy_in(conn, table, columns, records)
+    if rows.events:
+        await copy_in(conn, "events", EVENT_COLUMNS, rows.events)
+    if rows.quarantine:
+        await copy_in(conn, "quarantine", QUARANTINE_COLUMNS, rows.quarantine)
+    if rows.chunks:  # last, for they are still being compressed
+        chunks = [(*row, await body) for row, body in rows.chunks]
+        await copy_in(conn, "chunks", CHUNK_COLUMNS, chunks)
 
 
 def _coming(pending: Sequence[Pending]) -> str:

@@ -18,19 +18,17 @@ import asyncpg
 from figures import Figure, record
 from traffic import bodies, lines
 
-from parsers.frame import read_frame
 from parsers.line import Origin
 from service.app import reading_of
 from service.ingest import drains
-from service.ingest.commit import commit
-from service.ingest.posted import Named
+from service.ingest.commit import read_and_commit
+from service.ingest.posted import Posted
 from service.settings import read_settings
 from service.store import drains as drain_rows
 from service.store import merging, schema
 from service.store.database import Database
 from service.store.drains import DrainCredentials
 from service.store.embedded import EmbeddedPostgres
-from service.store.frames import FrameKey
 
 APP = Origin("bench-prod", "production")
 READING = reading_of(read_settings({}))
@@ -88,8 +86,7 @@ async def _measure(url: str, messages: Sequence[bytes], per_body: int, a_round: 
 
 async def _keep(conn: "asyncpg.Connection[asyncpg.Record]", drain: DrainCredentials, waiting: Sequence[bytes]) -> None:
     for body in waiting:
-        frame = read_frame(body, APP, datetime.now(UTC), READING)
-        await commit(conn, [Named(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None)], careful=False)
+        await read_and_commit(conn, [Posted(drain, body, uuid4().bytes, datetime.now(UTC))], READING, careful=False)
 
 
 async def _merge(db: Database, app_id: int) -> None:

@@ -12,7 +12,7 @@ from parsers.frame import read_frame
 from parsers.line import Origin
 from service.detect.rule_book import RuleBook
 from service.incidents.watch import Watch
-from service.ingest.commit import commit
+from service.ingest.commit import commit_late
 from service.ingest.posted import Named
 from service.store import clocks, incidents, spools
 from service.store.database import Database
@@ -63,7 +63,7 @@ async def drain(db: Database, *frames: tuple[datetime, Sequence[bytes]]) -> None
         for received_at, messages in frames
     ]
     conn = await db.asyncpg()
-    await commit(conn, named, careful=False, late=True)
+    await commit_late(conn, named, careful=False)
     await conn.close()
 
 

@@ -14,7 +14,7 @@ from keeping import READING, drain_of
 from parsers.frame import read_frame, read_lines
 from parsers.line import Origin
 from service.errors import StoreAway
-from service.ingest.commit import commit
+from service.ingest.commit import commit_late
 from service.ingest.group_commit import GroupCommit, Waiting
 from service.ingest.posted import Named
 from service.store import partitions
@@ -91,7 +91,7 @@ async def test_what_a_spool_brings_after_days_is_a_repeat_of_what_was_kept_befor
         late = sent(drain, name).frame
         assert isinstance(late, Named)
         late.received_at = now - timedelta(hours=hours)
-        await commit(conn, [late], careful=False, late=True)
+        await commit_late(conn, [late], careful=False)
     await conn.close()
     assert await kept(db) == {"frame a": 1, "frame b": 1}
 
