@@ -13,8 +13,8 @@ BENCHES := parse ingest space search asking latency idle overload
 .PHONY: help setup run test soak check format bench clean
 
 # The tests that `make soak` makes long (tests/system/soak.py).
-LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) tests/parsers/test_mutated_bodies.py \
-	tests/service/api/test_stream.py tests/service/api/test_contract.py
+LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) \
+	$(addprefix tests/parsers/test_mutated_,bodies.py lines.py) tests/service/api/test_stream.py tests/service/api/test_contract.py
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile
