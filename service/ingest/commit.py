@@ -52,7 +52,7 @@ async def read_and_commit(
     now = datetime.now(UTC)
     async with frames.claiming(conn, keys, received_at=now, came_at=now) as claim:
         named = await read_all(batch, reading)
-        if kept := await _kept_as_new(claim, named, [one.head_key for one in named if one.head_key], datetime.now(UTC)):
+        if kept := await _kept_as_new(claim, named, _head_keys(named), datetime.now(UTC)):
             return named, kept
     return named, await _commit_each(conn, named)
 
@@ -60,11 +60,11 @@ async def read_and_commit(
 async def commit_late(conn: Connection, batch: Sequence[Named], *, careful: bool) -> list[Kept]:
     """One transaction for frames that came some time ago; gives what of them was new. They are stored as they would have been
     then: a commit's worth for each second."""
-    keys = _keys(batch)
+    keys = _frame_keys(batch)
     if not careful and len(set(keys)) == len(keys):
         now, came_at = datetime.now(UTC), min(one.received_at for one in batch)
         async with frames.claiming(conn, keys, received_at=now, came_at=came_at) as claim:
-            if kept := await _kept_as_new(claim, batch, (), None):
+            if kept := await _kept_as_new(claim, batch, _head_keys(batch), None):
                 return kept
     return await _commit_each(conn, batch, careful=careful, late=True)
 
@@ -86,7 +86,8 @@ async def _commit_each(
     came_at = min(one.received_at for one in batch) if late else now
     received_at = None if late else now
     async with conn.transaction():
-        kept = _kept(batch, await frames.claim(conn, _keys(batch), received_at=now, came_at=came_at))
+        fresh = await frames.claim(conn, _frame_keys(batch), _head_keys(batch), received_at=now, came_at=came_at)
+        kept = _kept(batch, fresh)
         if careful:
             await _write_carefully(conn, kept, received_at)
         else:
@@ -106,8 +107,12 @@ async def _apart(batch: Sequence[Named]) -> list[Named]:
     return alone
 
 
-def _keys(batch: Sequence[Named]) -> list[FrameKey]:
-    return [key for one in batch for key in one.keys]
+def _frame_keys(batch: Sequence[Named]) -> list[FrameKey]:
+    return [key for one in batch for key in one.frame_keys]
+
+
+def _head_keys(batch: Sequence[Named]) -> list[FrameKey]:
+    return [one.head_key for one in batch if one.head_key]
 
 
 async def _write_carefully(conn: Connection, kept: Sequence[tuple[Named, Frame]], received_at: datetime | None) -> None:

@@ -94,7 +94,11 @@ class Rows:
 
 
 class Claim:
-    """A transaction in which some frames' keys are being claimed."""
+    """A transaction in which some frames' keys are being claimed.
+
+    First those of the frames, then the `further` ones, of the L10 lines in front: those are known once the frames are read.
+    Everybody claims in this order, so that two transactions wait for each other and do not lock each other out.
+    """
 
     def __init__(self, conn: Connection, keys: Collection[FrameKey], received_at: datetime, came_at: datetime) -> None:
         self._conn = conn
@@ -146,15 +150,24 @@ async def claiming(
 
 
 async def claim(
-    conn: Connection, keys: Collection[FrameKey], *, received_at: datetime, came_at: datetime | None = None
+    conn: Connection,
+    keys: Collection[FrameKey],
+    further: Collection[FrameKey] = (),
+    *,
+    received_at: datetime,
+    came_at: datetime | None = None,
 ) -> set[FrameKey]:
-    """Those of `keys` that were not kept in the last 24 hours (before `came_at`, as above); from now on they are. Waits for a
-    transaction that has claimed one of them and is not over."""
+    """Those of `keys`, and of `further`, that were not kept in the last 24 hours (before `came_at`, as above); from now on they
+    are. Waits for a transaction that has claimed one of them and is not over."""
     days = _days(received_at)
-    claiming = _claiming(keys, days, received_at, came_at or received_at)
-    claimed = await conn.fetch(f"{claiming} returning app_id, drain_id, frame_key")
-    times = Counter(FrameKey(*row) for row in claimed)
-    return {key for key in keys if times[key] == len(days)}
+    fresh: set[FrameKey] = set()
+    for some in (keys, further):
+        if some:
+            claiming = _claiming(some, days, received_at, came_at or received_at)
+            claimed = await conn.fetch(f"{claiming} returning app_id, drain_id, frame_key")
+            times = Counter(FrameKey(*row) for row in claimed)
+            fresh |= {key for key in some if times[key] == len(days)}
+    return fresh
 
 
 async def write(conn: Connection, rows: Rows) -> None:
@@ -207,8 +220,7 @@ def _days(received_at: datetime) -> list[datetime]:
 
 
 def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: datetime, came_at: datetime) -> str:
-    """The statement that claims `keys`, in their order: two transactions that have some in common wait for each other
-    instead of locking each other out."""
+    """The statement that claims `keys`, in their order (`Claim`)."""
     since = came_at - _DAY
     dates = [f"date '{day:%Y-%m-%d}'" for day in days]
     names = sorted({(key.app_id, key.drain_id, key.digest.hex) for key in keys})

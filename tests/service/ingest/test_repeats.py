@@ -3,20 +3,24 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
+import pytest
 import zstandard
 from sqlalchemy import text
 
 from gate import Gate, gate_before
 from keeping import READING, drain_of
-from parsers.frame import read_frame, read_lines
+from parsers.frame import Reading, read_frame, read_lines
 from parsers.line import Origin
 from service.errors import StoreAway
-from service.ingest.commit import commit_late
+from service.ingest import commit
 from service.ingest.group_commit import GroupCommit, Waiting
-from service.ingest.posted import Named
+from service.ingest.posted import Named, Posted
+from service.ingest.tallies import Kept
 from service.store import partitions
 from service.store.database import Database
 from service.store.drains import DrainCredentials
@@ -91,7 +95,7 @@ async def test_what_a_spool_brings_after_days_is_a_repeat_of_what_was_kept_befor
         late = sent(drain, name).frame
         assert isinstance(late, Named)
         late.received_at = now - timedelta(hours=hours)
-        await commit_late(conn, [late], careful=False)
+        await commit.commit_late(conn, [late], careful=False)
     await conn.close()
     assert await kept(db) == {"frame a": 1, "frame b": 1}
 
@@ -109,6 +113,63 @@ async def test_two_processes_with_the_same_frames_in_other_orders_store_each_onc
         )
     )
     assert await kept(db) == {f"frame {name}": 1 for name in names}
+
+
+@pytest.mark.parametrize("by", ["twice in a batch", "a spool"])
+async def test_a_frame_and_the_l10_line_in_front_of_it_lock_nobody_out_in_whatever_order_their_names_stand(
+    db: Database, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    drain = await drain_of(db, APP)
+    body = frame_of(dropped(3, "12:00"), message("app", "web.1", "frame a"))
+    tries = (Posted(drain, body, b"%d" % number, datetime.now(UTC)) for number in range(100))
+    one = next(one for one in tries if (head := one.read(READING).head_key) and head.digest < one.key.digest)
+    read_all, held, claimed = commit.read_all, asyncio.Event(), asyncio.Event()
+
+    async def slowly(batch: Sequence[Posted | Named], reading: Reading) -> list[Named]:
+        """One process has claimed the frame, and reads until the other one waits for it."""
+        if not held.is_set():
+            held.set()
+            await claimed.wait()
+            await asyncio.sleep(0.2)
+        return await read_all(batch, reading)
+
+    async def other() -> list[Kept]:
+        await held.wait()
+        await asyncio.sleep(0.1)
+        claimed.set()
+        if by == "a spool":
+            return await commit.commit_late(second, [one.read(READING)], careful=False)
+        return (await commit.read_and_commit(second, [one, replace(one)], READING, careful=False))[1]
+
+    monkeypatch.setattr(commit, "read_all", slowly)
+    first, second = await db.asyncpg(), await db.asyncpg()
+    (_, stored), repeated = await asyncio.gather(commit.read_and_commit(first, [one], READING, careful=False), other())
+    await first.close()
+    await second.close()
+    assert (len(stored), repeated) == (1, [])
+    assert await kept(db) == {"frame a": 1, loss(3): 1}
+
+
+@pytest.mark.parametrize("after", [0.0, 0.0005, 0.003, 0.05])
+async def test_a_claim_leaves_no_transaction_on_its_connection_whenever_reading_fails(
+    db: Database, monkeypatch: pytest.MonkeyPatch, after: float
+) -> None:
+    drain, conn = await drain_of(db, APP), await db.asyncpg()
+    one = Posted(drain, frame_of(message("app", "web.1", "frame a")), b"a", datetime.now(UTC))
+
+    async def failing(batch: Sequence[Posted | Named], reading: Reading) -> list[Named]:
+        await asyncio.sleep(after)
+        raise ValueError("a mistake of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commit, "read_all", failing)
+        for _ in range(20):
+            with pytest.raises(ValueError, match="of ours"):
+                await commit.read_and_commit(conn, [one], READING, careful=False)
+            assert not conn.is_in_transaction()
+    await commit.read_and_commit(conn, [one], READING, careful=False)
+    await conn.close()
+    assert await kept(db) == {"frame a": 1}
 
 
 async def test_whatever_is_acknowledged_is_there_once_though_connections_are_cut_at_any_moment(
