@@ -1,7 +1,7 @@
 """What an incident is told with: its evidence, the lines around the first of it, the release it follows, its diagnosis."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,11 @@ from parsers.traffic import MINUTE
 from service.detect.detector import EVIDENCE, Alarm
 from service.detect.minute_events import SOURCE
 from service.detect.rule import Rule
+from service.incidents import going_on
 from service.incidents.diagnosis import Said, apps_asked, diagnose, kinds_asked
 from service.store import apps, chunks, evidence
 from service.store.apps import App
 from service.store.chunks import Place, Wanted
-from service.store.ids import made_at
 from service.store.leases import Lease
 from service.wire.event import event_json
 from service.wire.instant import instant
@@ -27,9 +27,6 @@ RELEASE_BEFORE = timedelta(minutes=30)
 # Causes may lie this long before what they cause, and their lines may come this much later (clocks differ).
 CAUSE_BEFORE = timedelta(minutes=10)
 CLOCKS_DIFFER = timedelta(seconds=10)
-
-# An event of several lines may grow for as long as those are on their way (`going_on.py`); a minute's is at hand when it does.
-GROWS_FOR = timedelta(minutes=1)
 
 # The kinds that tell of causes. Router errors are symptoms, and many: they are looked at where a cause asks for them.
 TELLING = ("dyno_error", "dyno_state", "release", "promotion", "webauthn", "traceback")
@@ -50,13 +47,17 @@ async def evidence_json(
     """The alarm's first event and its newest, oldest first, as JSON; those not `known` are read, but for those that are `kept`
     as JSON and can have changed no more."""
     ids = list(dict.fromkeys((alarm.first_event, *alarm.events[-EVIDENCE:])))
-    grown_by = datetime.now(UTC) - GROWS_FOR
-    told = {event_id: one for one in kept if made_at(event_id := UUID(one["id"])) <= grown_by}
+    told = {UUID(one["id"]): one for one in kept if not _may_change(one)}
     missing = [one for one in ids if one not in known and one not in told]
     read = await evidence.with_ids(conn, lease.app_id, missing, app=lease.app, environment=lease.environment)
     found = {**known, **{event.id: event for event, _ in read if event.id}}
     shown = {**told, **{one: dict(event_json(found[one])) for one in ids if one in found}}
     return [shown[one] for one in ids if one in shown]
+
+
+def _may_change(event: Mapping[str, Any]) -> bool:
+    """Whether a line may still change what the event says, however late: it goes on in other frames, or is a minute."""
+    return event["source"] == SOURCE or event["kind"] in going_on.KINDS
 
 
 async def lines_around(conn: AsyncConnection, lease: Lease, first: UUID) -> list[ContextLineJson]:
