@@ -80,6 +80,7 @@ class Tested:
 def lives(told: Sequence[Occurrence]) -> list[Occurrence]:
     """What was told, as incidents: what fires again soon after its end is the same one, reopened."""
     found: list[Occurrence] = []
+    counted_before: dict[int, int] = {}  # of each that was reopened: before it was last
     for one in told:
         place = (one.rule, one.key)
         at = next((n for n in reversed(range(len(found))) if (found[n].rule, found[n].key) == place), None)
@@ -87,12 +88,13 @@ def lives(told: Sequence[Occurrence]) -> list[Occurrence]:
         if at is None or before is None or not before.cleared_at or one.fired_at > before.cleared_at + REOPENS_WITHIN:
             found.append(one)
             continue
+        if one.fired_at > before.cleared_at:  # else it was never over: it has counted on
+            counted_before[at] = before.count
         found[at] = replace(
             one,
             fired_at=before.fired_at,
             severity=max(before.severity, one.severity),
-            # What began before that end was never over: it has counted on.
-            count=one.count if one.fired_at <= before.cleared_at else before.count + one.count,
+            count=max(before.count, counted_before.get(at, 0) + one.count),
             gaps=(*before.gaps, *(gap for gap in one.gaps if gap not in before.gaps)),
         )
     return found

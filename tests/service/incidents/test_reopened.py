@@ -39,6 +39,10 @@ def timeouts(since: str, number: int) -> list[bytes]:
     return [router_line(seconds_after(since, n), code="H12") for n in range(number)]
 
 
+def crashes(first: str, then: str) -> list[bytes]:
+    return [crash("web.1", first), state("web.1", "crashed", "starting", f"{first}:01"), crash("web.1", then)]
+
+
 async def test_what_is_reopened_counts_on_with_each_new_match(db: Database) -> None:
     before = [timeouts("12:00", 40), [router_line("12:06")]]
     assert (await of("request_timeouts", db, *before)).status == "resolved"
@@ -50,11 +54,25 @@ async def test_what_is_reopened_counts_on_with_each_new_match(db: Database) -> N
 
 
 async def test_what_a_late_line_has_undone_the_end_of_is_reopened_by_the_next_match(db: Database) -> None:
-    loop = [crash("web.1", "12:00"), state("web.1", "crashed", "starting", "12:00:01"), crash("web.1", "12:01")]
-    before = [[*loop, up("web.1", "12:02")], [router_line("12:08")], [crash("web.1", "12:06:30")]]
+    before = [[*crashes("12:00", "12:01"), up("web.1", "12:02")], [router_line("12:08")], [crash("web.1", "12:06:30")]]
     assert (await of("crash_loop", db, *before)).status == "resolved"
 
     after = [state("web.1", "crashed", "starting", "12:08:30"), crash("web.1", "12:09")]
     reopened = await of("crash_loop", db, after)
     assert reopened.status == "open"
     assert by_backtest("crash_loop", *before, after) == [(None, reopened.count)]
+
+
+async def test_what_is_reopened_once_more_after_a_late_line_has_undone_its_end_counts_all_it_has_counted(
+    db: Database,
+) -> None:
+    first = [[*crashes("12:00", "12:01"), up("web.1", "12:02")], [router_line("12:08")]]
+    second = [[*crashes("12:10", "12:11"), up("web.1", "12:12")], [router_line("12:18")]]
+    undone = [
+        [crash("web.1", "12:16:30")],
+        [state("web.1", "crashed", "starting", "12:18:30"), crash("web.1", "12:19")],
+    ]
+
+    live = await of("crash_loop", db, *first, *second, *undone)
+    assert (live.status, live.count) == ("open", 6)
+    assert by_backtest("crash_loop", *first, *second, *undone) == [(None, 6)]
