@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.store.database import dump_json
 from service.store.tables import clocks, rule_states
 
 
@@ -52,36 +52,38 @@ async def of_app(conn: AsyncConnection, app_id: int) -> list[RuleState]:
     return [RuleState(row.rule, row.key, row.state, row.wake_at) for row in rows]
 
 
+# What sets the states (those that are None are let go of) in a statement that does something else too, and what it is given.
+RECORDING = """
+    states as (
+        select * from unnest(cast(:rules as text[]), cast(:keys as text[]), cast(:states as text[]),
+            cast(:wakes as timestamptz[]), cast(:forgets as timestamptz[])) as one (rule, key, state, wake_at, forget_at)
+    ), forgotten as (
+        delete from rule_states where app_id = :app_id and (rule, key) in (select rule, key from states where state is null)
+    ), remembered as (
+        insert into rule_states (app_id, rule, key, state, wake_at, forget_at)
+        select :app_id, rule, key, cast(state as jsonb), wake_at, forget_at from states where state is not null
+        on conflict (app_id, rule, key) do update
+        set state = excluded.state, wake_at = excluded.wake_at, forget_at = excluded.forget_at
+    )"""
+_RECORD = text(f"with {RECORDING} select")
+
+
+def recording(app_id: int, states: Iterable[RuleState]) -> dict[str, Any]:
+    """The parameters of RECORDING."""
+    states = list(states)
+    return {
+        "app_id": app_id,
+        "rules": [one.rule for one in states],
+        "keys": [one.key for one in states],
+        "states": [None if one.state is None else dump_json(one.state) for one in states],
+        "wakes": [one.wake_at for one in states],
+        "forgets": [one.forget_at for one in states],
+    }
+
+
 async def record(conn: AsyncConnection, app_id: int, states: Iterable[RuleState]) -> None:
     """Keeps `states`, lets go of those that are None."""
-    states = list(states)
-    gone = [(one.rule, one.key) for one in states if one.state is None]
-    if gone:
-        await conn.execute(
-            delete(rule_states).where(
-                rule_states.c.app_id == app_id, tuple_(rule_states.c.rule, rule_states.c.key).in_(gone)
-            )
-        )
-    kept = [
-        {
-            "app_id": app_id,
-            "rule": one.rule,
-            "key": one.key,
-            "state": one.state,
-            "wake_at": one.wake_at,
-            "forget_at": one.forget_at,
-        }
-        for one in states
-        if one.state is not None
-    ]
-    if kept:
-        statement = insert(rule_states).values(kept)
-        await conn.execute(
-            statement.on_conflict_do_update(
-                index_elements=["app_id", "rule", "key"],
-                set_={name: statement.excluded[name] for name in ("state", "wake_at", "forget_at")},
-            )
-        )
+    await conn.execute(_RECORD, recording(app_id, states))
 
 
 async def held(conn: AsyncConnection) -> list[Held]:

@@ -7,7 +7,6 @@ at once, and what is always written together written at once.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -18,7 +17,7 @@ from service.store.clocks import Clock
 from service.store.database import dump_json
 from service.store.leases import LEASE_SECONDS, Lease
 from service.store.pending import Pending
-from service.store.rule_states import RuleState
+from service.store.rule_states import RECORDING, RuleState, recording
 from service.store.traffic import KeptMinute
 
 
@@ -45,7 +44,8 @@ _BEGIN = text(
         select * from pending
         where app_id = held.app_id and received_at < coalesce(cast(:before as timestamptz), 'infinity')
         order by chunk_id limit :most
-    ) as p on true order by p.chunk_id"""  # noqa: S608 - the only value in it is a number
+    ) as p on true order by p.chunk_id
+    """  # noqa: S608 - the only value in it is a number
 ).columns(goes_on=JSONB)
 
 
@@ -72,7 +72,8 @@ async def begin(conn: AsyncConnection, lease: Lease, *, most: int) -> Begun | No
     return Begun(rows, clock if first.clock_at is not None else None)
 
 
-_END = text("""
+_END = text(
+    f"""
     with folded as (
         delete from pending where app_id = :app_id and chunk_id = any (cast(:chunks as uuid[]))
     ), counted as (
@@ -89,24 +90,16 @@ _END = text("""
             errors = excluded.errors, bytes = excluded.bytes, by_status = excluded.by_status, by_code = excluded.by_code,
             service = excluded.service, connect = excluded.connect, closed_at = excluded.closed_at,
             heartbeat_id = excluded.heartbeat_id, traffic_id = excluded.traffic_id
-    ), states as (
-        select * from unnest(cast(:rules as text[]), cast(:keys as text[]), cast(:states as text[]),
-            cast(:wakes as timestamptz[]), cast(:forgets as timestamptz[])) as one (rule, key, state, wake_at, forget_at)
-    ), forgotten as (
-        delete from rule_states where app_id = :app_id and (rule, key) in (select rule, key from states where state is null)
-    ), remembered as (
-        insert into rule_states (app_id, rule, key, state, wake_at, forget_at)
-        select :app_id, rule, key, cast(state as jsonb), wake_at, forget_at from states where state is not null
-        on conflict (app_id, rule, key) do update
-        set state = excluded.state, wake_at = excluded.wake_at, forget_at = excluded.forget_at
-    )
+    ), {RECORDING}
     insert into clocks (app_id, newest_at, heard_at, wake_at, minute_at, unfinished)
     select :app_id, cast(:newest_at as timestamptz), cast(:heard_at as timestamptz), least(
             (select min(wake_at) from states where state is not null),
             (select min(wake_at) from rule_states where app_id = :app_id and (rule, key) not in (select rule, key from states))
         ), cast(:minute_at as timestamptz), cast(:unfinished as jsonb)
     on conflict (app_id) do update set newest_at = excluded.newest_at, heard_at = excluded.heard_at,
-        wake_at = excluded.wake_at, minute_at = excluded.minute_at, unfinished = excluded.unfinished""")
+        wake_at = excluded.wake_at, minute_at = excluded.minute_at, unfinished = excluded.unfinished
+    """  # noqa: S608 - there is no value in it
+)
 
 
 async def end(
@@ -120,9 +113,9 @@ async def end(
 ) -> None:
     """What the turn leaves: the rows that it has `folded` wait no more; these minutes and states are set, and the states
     that are None let go of; so is the clock, but for its `wake_at`, which is the earliest timer of all the app's states."""
-    minutes, states = list(minutes), list(states)
-    given: dict[str, Any] = {
-        "app_id": app_id,
+    minutes = list(minutes)
+    given = {
+        **recording(app_id, states),
         "chunks": [row.chunk_id for row in folded],
         "minute": [one.at for one in minutes],
         "lines": [one.counts.lines for one in minutes],
@@ -136,11 +129,6 @@ async def end(
         "closed_at": [one.closed_at for one in minutes],
         "heartbeat_id": [one.heartbeat_id for one in minutes],
         "traffic_id": [one.traffic_id for one in minutes],
-        "rules": [one.rule for one in states],
-        "keys": [one.key for one in states],
-        "states": [None if one.state is None else dump_json(one.state) for one in states],
-        "wakes": [one.wake_at for one in states],
-        "forgets": [one.forget_at for one in states],
         "newest_at": clock.newest_at,
         "heard_at": clock.heard_at,
         "minute_at": clock.minute_at,
