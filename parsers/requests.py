@@ -11,8 +11,8 @@ from operator import not_
 from typing import NamedTuple
 
 _USUAL = b"at=info method="
-_CONNECT = b" connect="
-_UNCUT = 9000  # a line is cut at 10,000 bytes, perhaps in the middle of its path
+CONNECT = b" connect="
+UNCUT = 9000  # a line is cut at 10,000 bytes, perhaps in the middle of its path
 _NUMBERS = re.compile(rb"^(\d{1,9}ms service=\d{1,9}ms status=\d{3} bytes=\d{1,12})(?: |$)", re.MULTILINE)
 _FAILED = b" status=5"
 
@@ -40,10 +40,10 @@ def read_requests(texts: Sequence[bytes]) -> Requests:
     size, every = len(_USUAL), range(len(texts))
     is_usual: Sequence[bool] = [text[:size] == _USUAL for text in texts]
     usual = list(compress(texts, is_usual))
-    if usual and max(map(len, usual)) >= _UNCUT:
-        is_usual = [is_one and len(text) < _UNCUT for is_one, text in zip(is_usual, texts, strict=True)]
+    if usual and max(map(len, usual)) >= UNCUT:
+        is_usual = [is_one and len(text) < UNCUT for is_one, text in zip(is_usual, texts, strict=True)]
         usual = list(compress(texts, is_usual))
-    tails = [text.rpartition(_CONNECT)[2] for text in usual]
+    tails = [text.rpartition(CONNECT)[2] for text in usual]
     joined = b"\n".join(tails)
     numbers: Sequence[bytes] = _NUMBERS.findall(joined)
     # One may have other numbers, none, or a newline.

@@ -19,7 +19,7 @@ from typing import TypeVar
 from parsers.columns import Columns
 from parsers.kinds import router
 from parsers.quantities import milliseconds, number
-from parsers.requests import Requests, read_requests
+from parsers.requests import CONNECT, UNCUT, Requests, read_requests
 from parsers.syslog import decode, read_time
 from parsers.times import LONGEST_MS, Times, bucket_of, pack_times, unpack_times
 
@@ -33,8 +33,6 @@ K = TypeVar("K", str, int)
 
 _LARGEST_BYTES = 10**12
 
-_UNCUT = 9000  # a line is cut at 10,000 bytes, perhaps in the middle of its path
-_CONNECT = b" connect="
 _CODED = re.compile(rb'(?:sock=\w+ )?at=\w+ code=(H\d{1,3}) desc="[^"]*" (?:cause="[^"]*" )?method=[^ ]+ path="')
 _CODE = re.compile(r"H\d{1,3}", re.ASCII)
 _CODED_NUMBERS = re.compile(
@@ -113,7 +111,7 @@ def floor(at: datetime) -> datetime:
 def _request(text: bytes) -> Request | None:
     """The request that a router line tells of; None where it tells of none."""
     coded = _CODED.match(text)
-    if coded and text.count(_CONNECT) == 1 and len(text) < _UNCUT and (found := _CODED_NUMBERS.search(text)):
+    if coded and text.count(CONNECT) == 1 and len(text) < UNCUT and (found := _CODED_NUMBERS.search(text)):
         connect, service, status, size = (int(digits) if digits else None for digits in found.groups())
         return connect, service, status, size or 0, coded[1].decode()
     pairs = router.pairs_of(decode(text))

@@ -3,7 +3,7 @@
 Why: a new alarm counts from one. An incident of 40 matches that was reopened stood at 41 until the new alarm had 42 of its own.
 
 Locks: `incidents` for a moment, whatever their number: the default is a constant. Runs before the code; the old code leaves the
-column as it is. The way back forgets it.
+column as it is. What was reopened before counts as it did until it is reopened again. The way back forgets it.
 """
 
 from alembic import op

@@ -28,7 +28,7 @@ MADE_WITHIN = timedelta(hours=2)
 
 # Each parent and whether its partitions are weeks (or days). Events are few: 90 partitions would cost every plan. In the
 # order in which an ingest commit touches them: who locks in the same order cannot wait in a circle with it.
-_WEEKLY = {"frames": False, "chunks": False, "events": True, "traffic": True}
+_WEEKLY = {"frames": False, "events": True, "chunks": False, "traffic": True}
 _NAME = re.compile(r"(chunks|frames|events|traffic)_(\d{4})_(?:(\d\d)_(\d\d)|w(\d\d))(_merged)?")
 # Any numbers, the same in every process. Transaction-scoped: behind PgBouncer a session's lock would be nobody's.
 _MAKING, _DROPPING = 0x64726169_6E700001, 0x64726169_6E700003

@@ -27,7 +27,8 @@ _FORGET_OLD = "delete from spools where seen_at < now() - interval '1 day'"
 OLDEST = f"""
     select min(case when seen_at >= :started_at then since else '2000-01-01+00' end) from spools
     where (since is not null and seen_at >= :started_at and seen_at > now() - interval '{_GONE_SECONDS} seconds')
-        or (seen_at < :started_at and now() < :started_at + interval '{_GRACE_SECONDS} seconds')"""  # noqa: S608
+        or (seen_at < :started_at and now() < :started_at + interval '{_GRACE_SECONDS} seconds')
+    """  # noqa: S608 - the only values in it are the numbers above
 _OLDEST = text(OLDEST)
 
 
