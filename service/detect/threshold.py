@@ -83,9 +83,8 @@ def step(rule: Threshold, recent: Recent, mark: Mark) -> Step[Recent]:
         called = tuple(sorted({*recent.called, mark.value}))
         return _found(rule, replace(recent, called=called), mark, (mark,), [rule.at_once])
     marks = window.keep(rule.measure, (*recent.marks, mark), since=_kept_since(rule, mark.at), most=_most(rule))
-    if (
-        recent.alarm and recent.alarm.severity >= rule.levels[-1].severity and not at_once
-    ):  # nothing worse can be reached
+    # Nothing worse can be reached.
+    if recent.alarm and recent.alarm.severity >= rule.levels[-1].severity and not at_once:
         return _found(rule, recent, mark, marks, [], marks)
     counted = window.after(marks, mark.at - rule.within)
     reached: list[Severity | None] = [

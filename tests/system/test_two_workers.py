@@ -60,7 +60,9 @@ async def under_load(web: Service, workers: tuple[Service, Service], conn: async
             telling = asyncio.create_task(tell(url, looping["secret"], episode[:3]))
             await asyncio.sleep(0.05 * (number % 8))  # before, amid and after what completes the pattern
             # The last victim may have folded its episode before it was killed: then its turn has still to be taken over.
-            victim = await eventually(lambda: holder_of(conn, workers), lambda found: found is not None)
+            victim = await eventually(
+                lambda: holder_of(conn, workers), lambda found: found is not None, seconds=TAKEN_OVER_SECONDS
+            )
             assert victim
             victim.kill_group()
             killed_at = monotonic()

@@ -1,5 +1,6 @@
-"""An incident's evidence as JSON: what cannot have changed is not read again, what a late line may have changed is."""
+"""An incident that is seen again: what of its evidence is read again, and what of it is written."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,9 @@ from keeping import drain_of, keep
 from parsers.event import Severity
 from service.detect.detector import Alarm
 from service.detect.rule_book import RuleBook
-from service.incidents import context
+from service.incidents import context, lifecycle
 from service.incidents.watch import Watch
+from service.store import incidents
 from service.store.database import Database
 from service.store.ids import new_id
 from service.store.leases import Lease
@@ -57,6 +59,21 @@ async def test_what_a_late_line_may_have_changed_is_read_again_however_long_ago_
         await conn.execute(text("""update events set fields = fields || '{"late": 57}' where id = :id"""), {"id": id})
     [after] = await shown(db, id, kept=[before])
     assert after["fields"] == {**before["fields"], "late": 57}
+
+
+async def test_all_that_seeing_an_incident_again_changes_of_it_is_written(db: Database) -> None:
+    await keep(db, APP, boot_timeout("web.1", "12:00"))
+    watch = Watch(db, RuleBook(), lambda app: "FLAG_", holder="one")
+    while await watch.turn(LONG_AGO):
+        pass
+    async with db.begin() as conn:
+        [incident] = await incidents.page(conn, limit=10)
+        first, last = incident.opened_at - timedelta(minutes=1), incident.last_seen_at + timedelta(minutes=1)
+        alarm = Alarm(first, Severity.CRITICAL, incident.count + 7, first, last, new_id(), ())
+        written = await incidents.see(conn, replace(lifecycle.seen(incident, alarm), evidence=[{"kind": "dyno_error"}]))
+        assert written
+        assert (written.opened_at, written.last_seen_at, written.count) == (first, last, incident.count + 7)
+        assert await incidents.one(conn, incident.id) == written
 
 
 async def test_what_cannot_have_changed_is_not_read_again(db: Database) -> None:
