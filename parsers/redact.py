@@ -87,7 +87,11 @@ _CREDENTIALS: tuple[_Secret, ...] = (
     _secret(rb"-----begin [^-]{0,40}private key-----(?P<key>%s(?!\s*\Z).+?)(?:-----end|\n?\Z)" % _NOT_MASKED),
 )
 _LIKE_NO_WORD = re.compile(rb"[A-Z0-9=+/~]")
+_KEY_BEGINS = b"PRIVATE KEY-----"
 _KEY_LINE = re.compile(rb"[A-Za-z0-9+/=]*\s*")
+# So many messages are looked at together before one of them is: where one in a thousand holds a secret, the others cost 1 µs
+# each and not 15.
+_TOGETHER = 16
 _FORWARDED = re.compile(rb'fwd=(?:"(?P<quoted>%s[^"]+)|(?P<bare>%s[^\s"]+))' % (_NOT_MASKED, _NOT_MASKED))
 
 
@@ -134,6 +138,18 @@ class Redaction:
         """The messages of one frame, each masked behind its header; also a private key's lines, which come one by one."""
         within: set[bytes] = set()  # processes whose line before was of a key that has not ended
         done: list[bytes] = []
+        for begin in range(0, len(messages), _TOGETHER):
+            some = messages[begin : begin + _TOGETHER]
+            joined = b"\n".join(some)
+            if not within and _KEY_BEGINS not in joined and not self.suspects(joined):
+                done += some
+            else:
+                done += self._masked_each(processes[begin : begin + _TOGETHER], some, within)
+        return done
+
+    def _masked_each(
+        self, processes: Sequence[bytes], messages: Sequence[bytes], within: set[bytes]
+    ) -> Iterator[bytes]:
         for process, message in zip(processes, messages, strict=True):
             *header, text = message.split(b" ", 6)
             if process in within and _KEY_LINE.fullmatch(text):
@@ -142,8 +158,7 @@ class Redaction:
                 within.add(process)
             else:
                 within.discard(process)
-            done.append(b" ".join([*header, self.masked(text)]))
-        return done
+            yield b" ".join([*header, self.masked(text)])
 
     def _spans(self, text: bytes) -> Iterator[tuple[int, int, bytes]]:
         lower = text.lower()
@@ -156,7 +171,7 @@ class Redaction:
 
 def _leaves_key_open(text: bytes) -> bool:
     """Whether the text's last `-----BEGIN … PRIVATE KEY-----` has no end after it."""
-    at = text.rfind(b"PRIVATE KEY-----")
+    at = text.rfind(_KEY_BEGINS)
     return at >= 0 and text.rfind(b"-----BEGIN ", max(0, at - 60), at) >= 0
 
 

@@ -172,3 +172,27 @@ def test_masking_twice_is_masking_once_and_what_is_masked_was_suspected(text: st
     once = USUAL.masked(raw)
     assert USUAL.masked(once) == once
     assert once == raw or USUAL.suspects(raw)
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.just("nothing"), max_size=50))
+def test_messages_that_are_looked_at_together_are_masked_as_each_alone(texts: list[str]) -> None:
+    messages = [f"<190>1 - host app web.1 - {text}".encode() for text in texts]
+
+    done = USUAL.masked_messages([b"web.1"] * len(messages), messages)
+
+    assert done == [b"<190>1 - host app web.1 - " + USUAL.masked(text.encode()) for text in texts]
+
+
+@pytest.mark.parametrize("before", [0, 7, 15, 16, 40])
+def test_a_private_key_is_masked_wherever_among_others_it_begins(before: int) -> None:
+    key = [
+        b"-----BEGIN RSA PRIVATE KEY-----",
+        *[b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"] * 40,
+        b"-----END RSA PRIVATE KEY-----",
+    ]
+    messages = [b"<190>1 - host app web.1 - " + text for text in [*[b"a word"] * before, *key, b"word"]]
+
+    done = b"\n".join(USUAL.masked_messages([b"web.1"] * len(messages), messages))
+
+    assert done.count(REDACTED) == 40
+    assert b"MIIE" not in done
