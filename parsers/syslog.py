@@ -9,7 +9,6 @@ as in every HTTPS drain: there it is an app's own text, and only Heroku's own li
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from parsers.line import Line
@@ -23,7 +22,7 @@ _STRUCTURED_DATA = re.compile(rb'(?:\[%s(?: %s="(?:[^"\\\]]|\\.)*")+\])+(?: |$)'
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _FIRST_SIX = 6
-_MINUTE = len("2026-05-11T12:00:")
+TO_SECONDS = len("2026-05-11T12:00:")
 _OF_STAMPS = b"0123456789-T:.+ "
 
 
@@ -94,20 +93,29 @@ def span_of(stamps: Sequence[bytes], received_at: datetime) -> tuple[datetime, d
     if not stamps:
         return received_at, received_at
     earliest, latest = min(stamps), max(stamps)
-    joined = b" ".join(stamps)
-    if (
-        earliest[:_MINUTE] == latest[:_MINUTE]
-        and joined.count(b"+00:00 ") == len(stamps) - 1
-        and joined.endswith(b"+00:00")
-        and not joined.translate(None, _OF_STAMPS)
-    ):
-        first, last = read_time(earliest), read_time(latest)
-        if first and last:
-            return first, last
-    with suppress(ValueError, TypeError):  # no time at all; one without an offset among others
-        plain = list(map(datetime.fromisoformat, joined.decode("ascii").split(" ")))
-        first, last = min(plain), max(plain)
-        if first.tzinfo is UTC and last.tzinfo is UTC:
-            return first, last
-    times = [read_time(stamp) or received_at for stamp in stamps]
+    if earliest[:TO_SECONDS] == latest[:TO_SECONDS]:
+        joined = b" ".join(stamps)
+        if _are_of_utc(joined, len(stamps)) and not joined.translate(None, _OF_STAMPS):
+            first, last = read_time(earliest), read_time(latest)
+            if first and last:
+                return first, last
+    times = read_times(stamps) or [read_time(stamp) or received_at for stamp in stamps]
     return min(times), max(times)
+
+
+def read_times(stamps: Sequence[bytes]) -> list[datetime] | None:
+    """Some headers' times as aware UTC, in one go: 0.2 µs each; None where one cannot be read so, which may be a time all the
+    same."""
+    joined = b" ".join(stamps)
+    if not _are_of_utc(joined, len(stamps)):
+        return None
+    try:
+        times = list(map(datetime.fromisoformat, joined.decode("ascii").split(" ")))
+    except ValueError:
+        return None
+    return times if {time.tzinfo for time in times} == {UTC} else None  # a date alone has none: `2026-05-11+00:00`
+
+
+def _are_of_utc(joined: bytes, many: int) -> bool:
+    """Whether so many times, joined by spaces, are all written with UTC's offset."""
+    return joined.count(b"+00:00 ") == many - 1 and joined.endswith(b"+00:00")

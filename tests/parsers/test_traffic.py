@@ -1,5 +1,6 @@
 """What router lines say of a minute: exactly, however they are split into frames, and whatever a client writes into them."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 import pytest
@@ -119,6 +120,23 @@ def test_a_line_counts_in_its_own_minute_but_not_after_its_receipt() -> None:
 def test_an_offset_is_heeded() -> None:
     line = router_line().replace(stamp(NOON).encode(), b"2026-05-11T14:00:00+02:00")
     assert list(traffic(line)) == [NOON]
+
+
+STAMPS = st.datetimes(datetime(2026, 5, 11, 12, 56), datetime(2026, 5, 11, 13, 2)).map(
+    lambda time: stamp(at(time.isoformat() + "+00:00"))
+) | st.sampled_from(
+    ["2026-05-11T14:57:30+02:00", "2026-05-11T12:58:00Z", "2026-05-11+00:00", "2026-W20-1T12:59:00+00:00", "never", "-"]
+)
+
+
+@given(st.lists(STAMPS, min_size=1, max_size=8))
+def test_each_line_counts_in_the_minute_that_it_would_count_in_alone(stamps: list[str]) -> None:
+    lines = [counted(f"<158>1 {one} host heroku router - {router_text()}\n") for one in stamps]
+
+    found = traffic(*lines)
+
+    alone = [minute for line in lines for minute in traffic(line)]
+    assert {minute: one.requests for minute, one in found.items()} == Counter(alone)
 
 
 def test_no_lines_are_no_traffic() -> None:
