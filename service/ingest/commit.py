@@ -22,7 +22,7 @@ from service.ingest.tallies import Kept
 from service.store import frames
 from service.store.database import is_away
 from service.store.frames import Claim, FrameKey, Pending, Rows
-from service.store.ids import new_id
+from service.store.ids import new_id, new_ids
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -205,14 +205,15 @@ def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: da
     chunk_id = new_id(received_at)
     body = b"".join([frame.body for frame in of_app])
     compressing = _compressing(body)  # meanwhile the rest is made
-    lines = 0
+    lines, events = 0, sum(len(frame.events) for frame in of_app)
+    ids = iter(new_ids(received_at, events))
     for frame in of_app:
         for event in frame.events:
             rows.events.append(
                 (
                     app_id,
                     received_at,
-                    new_id(received_at),
+                    next(ids),
                     event.ts,
                     event.kind,
                     event.code,
@@ -229,7 +230,6 @@ def _add_chunk(rows: Rows, app_id: int, of_app: Sequence[Frame], received_at: da
             )
         lines += frame.messages
     newest_at = max(frame.newest_at for frame in of_app)
-    events = sum(len(frame.events) for frame in of_app)
     traffic = pack(minutes_of(share for frame in of_app for share in frame.traffic))
     unfinished = any(frame.unfinished is not None for frame in of_app)
     rows.pending.append(Pending(app_id, chunk_id, received_at, newest_at, events, traffic, unfinished))

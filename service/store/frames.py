@@ -19,7 +19,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
+from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid, word, words
 from service.store.wakeups import PENDING
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -46,15 +46,15 @@ EVENT_COLUMNS: Columns = {
     "received_at": timestamp,
     "id": uuid,
     "ts": timestamp,
-    "kind": text,
-    "code": text,
+    "kind": word,
+    "code": word,
     "severity": int2,
-    "source": text,
-    "process": text,
-    "dyno": text,
+    "source": word,
+    "process": word,
+    "dyno": word,
     "message": text,
     "fields": jsonb,
-    "flags": texts,
+    "flags": words,
     "chunk_id": uuid,
     "place": int4,
 }

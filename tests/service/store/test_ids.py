@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
-from service.store.ids import made_at, new_id
+from service.store.ids import made_at, new_id, new_ids
 
 NOON = datetime(2026, 5, 11, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -26,6 +26,13 @@ def test_ids_of_one_millisecond_rise_in_the_order_they_were_made() -> None:
 def test_ids_of_one_millisecond_rise_even_when_others_came_between() -> None:
     first, _, last = new_id(NOON), new_id(NOON - timedelta(seconds=1)), new_id(NOON)
     assert first < last
+
+
+def test_ids_made_together_rise_between_those_made_before_and_after() -> None:
+    made = [new_id(NOON), *new_ids(NOON, 1000), new_id(NOON), *new_ids(NOON, 0)]
+    assert len(made) == 1002
+    assert made == sorted(set(made))
+    assert {(made_at(one), one.version, one.variant) for one in made} == {(made_at(made[0]), 7, RFC_4122)}
 
 
 def test_ids_made_now_rise_and_lie_near_now() -> None:
