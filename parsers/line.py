@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +13,7 @@ class Origin:
     environment: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):  # made for each line that is read: a frozen dataclass takes three times as long
     """One message with its header read (RFC 5424 §6 as Logplex writes it).
 
     `ts` is its own time, aware UTC, or the time of receipt where that cannot be read; `source` is the APP-NAME (`app`,

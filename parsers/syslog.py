@@ -46,12 +46,7 @@ def read_line(message: bytes, received_at: datetime) -> Line:
     """The line of a message whose header can be read. The text, and the space before it, may be missing."""
     _, stamp, host, source, process, _, *rest = message.split(b" ", _FIRST_SIX)
     text = _after_structured_data(rest[0], host, source) if rest else b""
-    return Line(
-        ts=read_time(stamp) or received_at,
-        source=decode(source),
-        process=decode(process),
-        text=decode(text.removesuffix(b"\n")),
-    )
+    return Line(read_time(stamp) or received_at, decode(source), decode(process), decode(text.removesuffix(b"\n")))
 
 
 def decode(raw: bytes) -> str:

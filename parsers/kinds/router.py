@@ -8,7 +8,6 @@ and `request_id`; a line is cut at 10,000 bytes; keys come and go. So: by key, w
 
 import re
 from collections.abc import Container
-from dataclasses import replace
 
 from parsers.catalogue import severity_of
 from parsers.event import FieldValue, Severity
@@ -52,7 +51,7 @@ def marked(meaning: Meaning, paths: Container[str]) -> Meaning:
     """`meaning` of a router line, with the path as `watched_path` where it is one of `paths`: without the query, which a
     client may make anew for each request."""
     path = _without_query(str(meaning.fields.get("path", "")))
-    return replace(meaning, fields={**meaning.fields, "watched_path": path}) if path in paths else meaning
+    return meaning._replace(fields={**meaning.fields, "watched_path": path}) if path in paths else meaning
 
 
 def _without_query(path: str) -> str:
