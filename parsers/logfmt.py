@@ -14,7 +14,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 def read_pairs(text: str) -> dict[str, str]:
     """Its pairs, in order; the last of equal keys wins. An empty value is the empty string."""
-    return {key: value for key, value, _ in read_values(text)}
+    return {key: bare or unescaped(quoted) for key, quoted, bare in _PAIR.findall(text)}
 
 
 def read_values(text: str) -> list[tuple[str, str, bool]]:

@@ -32,6 +32,9 @@ def number(text: str) -> int | float | None:
 
 def milliseconds(text: str) -> int | float | None:
     """`30001ms` → 30001, `18` → 18, `1.5s` → 1500."""
+    digits = text.removesuffix("ms")
+    if digits.isdecimal() and len(digits) <= 15:  # nearly always, and a third of the time
+        return int(digits)
     return _in(text, _MS)
 
 

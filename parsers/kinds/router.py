@@ -7,7 +7,7 @@ and `request_id`; a line is cut at 10,000 bytes; keys come and go. So: by key, w
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from parsers.catalogue import severity_of
 from parsers.event import FieldValue, Severity
@@ -16,12 +16,52 @@ from parsers.line import Line
 from parsers.logfmt import read_pairs
 from parsers.quantities import milliseconds, number
 
+# A line as the router has written it since 2015: these keys in this order, all but the path at times missing, no quote in a
+# value, and nothing like a pair in one that is quoted but the path. `any_pairs` gives the same for it in twice the time, 10 µs.
+_BEFORE = ("at", "code", "desc", "method")
+_AFTER = (
+    "host",
+    "request_id",
+    "fwd",
+    "dyno",
+    "connect",
+    "service",
+    "status",
+    "bytes",
+    "protocol",
+    "tls",
+    "tls_version",
+)
+_QUOTED = ("desc", "fwd")
+
+
+def _optional(keys: tuple[str, ...]) -> str:
+    values = {key: r'"([^"\\=]*)"' if key in _QUOTED else r'([^\s"]*)' for key in keys}
+    return "".join(f"(?:{key}={value} )?" for key, value in values.items())
+
+
+_USUAL = re.compile(f'{_optional(_BEFORE)}path="([^"]*)" {_optional(_AFTER)}')
+_USUAL_KEYS = (*_AFTER, *_BEFORE, "path")
+
 _PATH, _AFTER_PATH = 'path="', '" host='
 # Until 2013: `Error H12 (Request timeout) -> GET app.example.com/timeout dyno=web.1 wait=0ms service=0ms bytes=0`.
 _OLD = re.compile(
     r"Error (?P<code>H\d+) \((?P<desc>[^)]*)\)(?: -> (?P<method>[A-Z]+) (?P<host>[^\s/]+)(?P<path>/\S*)?)?"
 )
-_OF_THE_EVENT = ("code", "dyno")  # columns of the event, not among its fields
+
+# The field that a pair becomes, `service_ms: 30001` of `service=30001ms`, and what reads it: None leaves it out. Any other pair
+# is a field as it stands.
+_READ_AS: dict[str, tuple[str, Callable[[str], FieldValue]]] = {
+    "connect": ("connect_ms", milliseconds),
+    "service": ("service_ms", milliseconds),
+    "queue": ("queue_ms", milliseconds),
+    "wait": ("wait_ms", milliseconds),
+    "status": ("status", number),
+    "bytes": ("bytes", number),
+    "tls": ("tls", lambda value: value == "true"),
+    "code": ("code", lambda _: None),  # a column of the event
+    "dyno": ("dyno", lambda _: None),
+}
 
 
 def read(line: Line) -> Meaning | None:
@@ -59,7 +99,7 @@ def _without_query(path: str) -> str:
 
 
 def _meaning(kind: str, severity: Severity, pairs: dict[str, str]) -> Meaning:
-    return Meaning(kind, severity, code=pairs.get("code"), dyno=pairs.get("dyno"), fields=_fields(pairs))
+    return Meaning(kind, severity, pairs.get("code"), pairs.get("dyno"), _fields(pairs))
 
 
 def fields_of(text: str) -> dict[str, FieldValue]:
@@ -69,6 +109,15 @@ def fields_of(text: str) -> dict[str, FieldValue]:
 
 def pairs_of(text: str) -> dict[str, str]:
     """The line's pairs, without the empty ones (`dyno= connect=` of a request that reached no dyno), by key."""
+    if usual := _USUAL.fullmatch(f"{text} "):
+        values, after = usual.groups(), len(_BEFORE) + 1
+        pairs = zip(_USUAL_KEYS, values[after:] + values[:after], strict=True)
+        return {key: value for key, value in pairs if value}
+    return any_pairs(text)
+
+
+def any_pairs(text: str) -> dict[str, str]:
+    """The same of a line in any form, read by key."""
     if old := _OLD.match(text):
         pairs = {**read_pairs(text[old.end() :]), **old.groupdict()}
     else:
@@ -98,19 +147,12 @@ def _around_path(text: str) -> tuple[str, str, str]:
 
 
 def _fields(pairs: dict[str, str]) -> dict[str, FieldValue]:
-    """`service=30001ms` → `service_ms: 30001`; numbers and truths as such; a value that is none is left out."""
     fields: dict[str, FieldValue] = {}
     for key, value in pairs.items():
-        if key in ("connect", "service", "queue", "wait"):
-            amount = milliseconds(value)
-            if amount is not None:
-                fields[f"{key}_ms"] = amount
-        elif key in ("status", "bytes"):
-            amount = number(value)
-            if amount is not None:
-                fields[key] = amount
-        elif key == "tls":
-            fields[key] = value == "true"
-        elif key not in _OF_THE_EVENT:
+        if key in _READ_AS:
+            name, read = _READ_AS[key]
+            if (found := read(value)) is not None:
+                fields[name] = found
+        else:
             fields[key] = value
     return fields

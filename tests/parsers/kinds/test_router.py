@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parsers.event import Severity
-from parsers.kinds.router import read, read_watched
+from parsers.kinds.router import any_pairs, pairs_of, read, read_watched
 from parsers.line import Line
 from tests.parsers.readings import event_of
 from tests.vocabulary import NOON, router_text
@@ -36,6 +36,17 @@ def test_a_forwarded_address_cannot_give_a_line_a_method_or_a_code() -> None:
     meaning = read(line(router_text(code="H12", method="GET", fwd='1.2.3.4" code=H99 method=PUT x="')))
     assert meaning is not None
     assert (meaning.code, meaning.fields["method"]) == ("H12", "GET")
+
+
+PIECES = ['"', "=", "\\", " ", "\t", "a", "1", " host=", '" host=', ' path="', "code=H99 "]
+WRITTEN = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+
+
+@given(WRITTEN, WRITTEN, WRITTEN, WRITTEN, st.integers(0, 400))
+def test_a_usual_line_says_what_it_says_read_by_key(path: str, host: str, fwd: str, desc: str, size: int) -> None:
+    text = router_text(code="H12", path=path, host=host, fwd=fwd, desc=desc)
+    for some in (text, text[:size], text[size:]):
+        assert list(pairs_of(some).items()) == list(any_pairs(some).items())
 
 
 @given(st.integers(0, 400))
