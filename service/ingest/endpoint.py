@@ -18,6 +18,7 @@ from service.errors import Refused, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
 from service.ingest.group_commit import Waiting
+from service.ingest.hold import Held, Hold
 from service.ingest.inflate import NotGzip, TooLarge, inflate
 from service.ingest.posted import Named, Posted
 from service.ingest.tallies import Tallies
@@ -59,28 +60,27 @@ class DrainEndpoint:
         self._keep_frame = keep
         self._reading = reading
         self._limits = limits
+        self._hold = Hold(limits.hold_s)
         self._tallies = tallies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request: 204 once everything in it is committed."""
-        began = asyncio.get_running_loop().time()
-        until = began + self._limits.hold_s
-        headers = {name: value for name, value in scope["headers"] if name in _WANTED}
+        held = self._hold.begin()
         try:
-            async with asyncio.timeout_at(until):
-                await self._keep(scope, headers, receive)
+            with held:
+                await self._keep(scope, dict(scope["headers"]), receive)
         except Refused as refused:
-            self._note(scope, refused.status, began)
+            self._note(scope, refused.status, held)
             await _answer(send, refused.status, refused.detail)
         except (TimeoutError, StoreAway):
             # Logplex keeps up to 1024 newer messages meanwhile and tries again; a quick 503 would burn its three tries.
-            await _hold(until)
-            self._note(scope, 503, began)
+            await asyncio.sleep(held.until - held.loop.time())
+            self._note(scope, 503, held)
             await _answer(send, 503, "not stored within the time; send it again")
         except _ClientGone:
             return
         else:
-            self._note(scope, 204, began)
+            self._note(scope, 204, held)
             await send(_NO_CONTENT)
             await send(_EMPTY)
 
@@ -119,9 +119,9 @@ class DrainEndpoint:
         finally:
             self._admission.leave(room)
 
-    def _note(self, scope: Scope, status: int, began: float) -> None:
+    def _note(self, scope: Scope, status: int, held: Held) -> None:
         """Counts an answer, and against its drain, where that is known, one that costs it lines."""
-        metrics.ANSWERS.note(status, asyncio.get_running_loop().time() - began)
+        metrics.ANSWERS.note(status, held.loop.time() - held.began)
         if status != 204 and _DRAIN in scope:
             self._tallies.refused(scope[_DRAIN], status)
 
@@ -168,18 +168,6 @@ class DrainEndpoint:
 
 
 _DRAIN = "drainwatch.drain"  # where a request's scope holds its drain, once that is known
-_WANTED = frozenset(
-    (
-        b"authorization",
-        b"content-type",
-        b"content-length",
-        b"content-encoding",
-        b"logplex-drain-token",
-        b"logplex-frame-id",
-        b"logplex-msg-count",
-        b"x-request-id",
-    )
-)
 
 
 class _ClientGone(Exception):
@@ -201,12 +189,6 @@ def _name(headers: dict[bytes, bytes], body: bytes) -> bytes:
         if named := headers.get(header):
             return header + b":" + named
     return b"body:" + hashlib.sha256(body).digest()
-
-
-async def _hold(until: float) -> None:
-    remaining = until - asyncio.get_running_loop().time()
-    if remaining > 0:
-        await asyncio.sleep(remaining)
 
 
 async def _answer(send: Send, status: int, detail: str) -> None:
