@@ -43,7 +43,9 @@ async def keep(db: Database, app: str, *messages: bytes, environment: str = "pro
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as group:  # a committer that fails must not leave the test waiting
         group.create_task(group_commit.run())
-        await group_commit.keep(Waiting(Named(drain, frame, FrameKey(drain.app_id, drain.id, uuid4()), None), done))
+        await group_commit.keep(
+            Waiting(Named(drain, frame, FrameKey(drain.app_id, drain.id, uuid4().bytes), None), done)
+        )
         group_commit.close()
 
 

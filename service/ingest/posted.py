@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
-from uuid import UUID
 
 from parsers.frame import Frame, Reading, read_frame, read_together
 from parsers.line import Origin
@@ -183,7 +182,7 @@ def _origin(drain: DrainCredentials) -> Origin:
 
 
 def _key(drain: DrainCredentials, name: bytes) -> FrameKey:
-    return FrameKey(drain.app_id, drain.id, UUID(bytes=hashlib.blake2b(name, digest_size=16).digest()))
+    return FrameKey(drain.app_id, drain.id, hashlib.blake2b(name, digest_size=16).digest())
 
 
 def _mismatch(declared: bytes | None, messages: int) -> bool:

@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 from zlib import crc32
 
 import zstandard
@@ -219,8 +218,8 @@ def pack(record: Record) -> bytes:
         "environment": record.origin.environment,
         "app_id": record.key.app_id,
         "drain_id": record.key.drain_id,
-        "frame": record.key.digest.hex,
-        "head": record.head_key.digest.hex if record.head_key else None,
+        "frame": record.key.digest.hex(),
+        "head": record.head_key.digest.hex() if record.head_key else None,
         "received_at": record.received_at.isoformat(),
         "size": len(record.body),
         "damage": [(one.at, len(one.body), one.reason) for one in record.damage],
@@ -240,8 +239,8 @@ def _unpack(packed: bytes) -> Record:
         at += size
     return Record(
         origin=Origin(said["app"], said["environment"]),
-        key=FrameKey(app_id, drain_id, UUID(said["frame"])),
-        head_key=FrameKey(app_id, drain_id, UUID(said["head"])) if said["head"] else None,
+        key=FrameKey(app_id, drain_id, bytes.fromhex(said["frame"])),
+        head_key=FrameKey(app_id, drain_id, bytes.fromhex(said["head"])) if said["head"] else None,
         received_at=datetime.fromisoformat(said["received_at"]),
         body=rest[: said["size"]],
         damage=tuple(damage),

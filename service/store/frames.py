@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -61,13 +61,13 @@ EVENT_COLUMNS: Columns = {
 QUARANTINE_COLUMNS: Columns = {"app_id": int4, "id": uuid, "received_at": timestamp, "reason": text, "body": bytea}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class FrameKey:
-    """What names a frame: its drain, and a 128-bit digest of its id."""
+class FrameKey(NamedTuple):
+    """What names a frame: its drain, and a 128-bit digest of its id. A tuple with bytes, which is made, hashed and sorted in C:
+    as a dataclass with a UUID it cost 3 µs a frame more."""
 
     app_id: int
     drain_id: int
-    digest: UUID
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ async def claim(
         if some:
             claiming = _claiming(some, days, received_at, came_at or received_at)
             claimed = await conn.fetch(f"{claiming} returning app_id, drain_id, frame_key")
-            times = Counter(FrameKey(*row) for row in claimed)
+            times = Counter(FrameKey(app_id, drain_id, key.bytes) for app_id, drain_id, key in claimed)
             fresh |= {key for key in some if times[key] == len(days)}
     return fresh
 
@@ -223,7 +223,7 @@ def _claiming(keys: Collection[FrameKey], days: list[datetime], received_at: dat
     """The statement that claims `keys`, in their order (`Claim`)."""
     since = came_at - _DAY
     dates = [f"date '{day:%Y-%m-%d}'" for day in days]
-    names = sorted({(key.app_id, key.drain_id, key.digest.hex) for key in keys})
+    names = [(app, drain, digest.hex()) for app, drain, digest in sorted(set(keys))]
     wanted = ",".join([f"({app},{drain},'{digest}'::uuid,{date})" for app, drain, digest in names for date in dates])
     return f"""
         insert into frames (app_id, drain_id, frame_key, day, received_at)

@@ -77,7 +77,7 @@ async def test_counts_and_quantiles_are_right_before_and_after_folding(ask: Aski
 async def test_a_repeat_adds_nothing(ask: Asking) -> None:
     drain = await drain_of(ask.db, APP)
     frame = read_frame(frame_of(request(1), request(2)), Origin(APP, "production"), datetime.now(UTC), READING)
-    key = FrameKey(drain.app_id, drain.id, uuid4())
+    key = FrameKey(drain.app_id, drain.id, uuid4().bytes)
     group_commit = GroupCommit(ask.db)
     running = asyncio.create_task(group_commit.run())
     loop = asyncio.get_running_loop()

@@ -56,7 +56,7 @@ async def drain(db: Database, *frames: tuple[datetime, Sequence[bytes]]) -> None
         Named(
             sender,
             read_frame(frame_of(*messages), Origin(APP, "production"), received_at, READING),
-            FrameKey(sender.app_id, sender.id, uuid4()),
+            FrameKey(sender.app_id, sender.id, uuid4().bytes),
             None,
             received_at=received_at,
         )

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import text
 
@@ -21,8 +21,8 @@ from vocabulary import crash, frame_of, message, up
 APP = "raxx-api-prod"
 
 
-def waiting(drain: DrainCredentials, frame: Frame, key: UUID | None = None) -> Waiting:
-    digest = key or uuid4()
+def waiting(drain: DrainCredentials, frame: Frame, key: bytes | None = None) -> Waiting:
+    digest = key or uuid4().bytes
     return Waiting(Named(drain, frame, FrameKey(drain.app_id, drain.id, digest), None), asyncio.Future())
 
 
@@ -64,7 +64,7 @@ async def test_frames_that_wait_together_become_one_chunk_per_app(db: Database) 
 
 
 async def test_the_same_frame_twice_in_one_batch_is_stored_once(db: Database) -> None:
-    drain, key = await drain_of(db, APP), uuid4()
+    drain, key = await drain_of(db, APP), uuid4().bytes
     await kept(db, *(waiting(drain, read(drain, crash("web.1")), key) for _ in range(3)))
     assert await rows(db, "select sum(lines) from chunks") == [(1,)]
 

@@ -30,8 +30,8 @@ from vocabulary import dropped, frame_of, message
 APP = "raxx-api-prod"
 
 
-def digest(name: str) -> UUID:
-    return uuid5(UUID(int=0), name)
+def digest(name: str) -> bytes:
+    return uuid5(UUID(int=0), name).bytes
 
 
 def sent(drain: DrainCredentials, name: str, *, loss: int | None = None) -> Waiting:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -27,8 +27,8 @@ async def connections(db: Database) -> AsyncIterator[tuple[Any, Any]]:
         await one.close()
 
 
-def key(digest: UUID | None = None) -> FrameKey:
-    return FrameKey(1, 1, digest or uuid4())
+def key(digest: bytes | None = None) -> FrameKey:
+    return FrameKey(1, 1, digest or uuid4().bytes)
 
 
 @pytest.mark.parametrize("seconds", [1, 3600, 86_399])
