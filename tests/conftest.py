@@ -21,6 +21,7 @@ from zlib import crc32
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from arriving import NOON
 from service.errors import SettingError
@@ -34,6 +35,10 @@ EMBEDDED = "pg18-embedded"
 
 # Where tests run on each server.
 ON_EACH = ("tests/service/store/", "tests/service/ingest/", "tests/test_migrations.py")
+
+# How long an example takes is up to the machine, and says nothing of what it shows.
+settings.register_profile("drainwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("drainwatch")
 
 # Nothing here has to survive a crash of the machine.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -198,7 +203,7 @@ async def _fresh_database(server: PostgresServer, *, template: str | None = None
 
 
 async def _command(server: PostgresServer, statement: str) -> None:
-    conn = await asyncpg.connect(server.url("postgres"), timeout=10)
+    conn = await asyncpg.connect(server.url("postgres"), timeout=60)
     try:
         await conn.execute(statement)
     finally:

@@ -48,7 +48,7 @@ class Listener:
         begun = asyncio.Event()
         task = asyncio.create_task(self._listen(url, begun))
         waiting = asyncio.create_task(begun.wait())
-        await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED, timeout=60)
         waiting.cancel()
         if task.done():
             task.result()
@@ -58,7 +58,7 @@ class Listener:
             task.cancel()
             await asyncio.wait([task])
 
-    async def until(self, number: int, seconds: float = 30) -> list[Any]:
+    async def until(self, number: int, seconds: float = 60) -> list[Any]:
         """What it was told, once that is so many."""
         async with asyncio.timeout(seconds):
             while len(self.got) < number:  # noqa: ASYNC110

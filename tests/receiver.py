@@ -114,7 +114,7 @@ class Receiver:
         await asyncio.gather(*self._open, return_exceptions=True)
         await self._server.wait_closed()
 
-    async def received(self, count: int, *, within: float = 10.0) -> list[Received]:
+    async def received(self, count: int, *, within: float = 60.0) -> list[Received]:
         """The requests, once there are `count` of them."""
         async with asyncio.timeout(within):
             while len(self.requests) < count:

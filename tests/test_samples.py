@@ -75,7 +75,7 @@ def test_a_scenario_has_one_line_for_each_of_its_messages(scenario: Scenario) ->
 
 
 @told_of_each
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 1 << 32))
 def test_any_frames_in_any_order_within_ten_seconds_open_the_same(scenario: Scenario, seed: int) -> None:
     chance = Random(seed)

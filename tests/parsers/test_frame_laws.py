@@ -1,13 +1,13 @@
 """What holds of every frame: splitting, concatenation, mutation, and time that grows with the length alone."""
 
 import re
-import time
 from collections.abc import Callable
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from costs import times_as_much
 from parsers.event import Event
 from parsers.frame import read_lines
 from parsers.octet_counting import Message, split_messages, whole_lines, whole_messages
@@ -249,14 +249,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
 def test_eight_times_the_body_takes_about_eight_times_as_long(make: Callable[[int], bytes]) -> None:
-    def seconds(body: bytes) -> float:
-        runs = []
-        for _ in range(3):
-            begin = time.process_time()
-            frame(body)
-            runs.append(time.process_time() - begin)
-        return min(runs)
+    small, large = make(2_000), make(16_000)
 
-    # Quadratic would be 64 times; below a millisecond, noise.
-    small, large = seconds(make(2_000)), seconds(make(16_000))
-    assert large < 28 * max(small, 0.001)
+    # Quadratic would be 64 times.
+    assert times_as_much(lambda: frame(large), lambda: frame(small)) < 28

@@ -60,7 +60,7 @@ def streams(draw: st.DrawFn) -> list[bytes]:
     return mixed
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(streams(), st.data())
 def test_any_split_into_frames_gives_the_same_traces(messages: list[bytes], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(messages) - 1)), max_size=12)))

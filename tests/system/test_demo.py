@@ -35,7 +35,7 @@ def demo(home: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def shown(process: subprocess.Popen[str]) -> list[str]:
@@ -51,7 +51,7 @@ def shown(process: subprocess.Popen[str]) -> list[str]:
 
 def ended(process: subprocess.Popen[str]) -> int:
     os.killpg(process.pid, signal.SIGINT)
-    return process.wait(20)
+    return process.wait(60)
 
 
 def test_it_shows_what_the_samples_hold_once_and_leaves_no_process(open_folder: Path) -> None:

@@ -25,7 +25,7 @@ async def test_a_rolling_restart_loses_no_line_and_refuses_none_for_good(open_fo
                     web.start()
                     await web.ready()
             pouring.cancel()
-            await asyncio.wait_for(logplex.emptied(), 30)
+            await asyncio.wait_for(logplex.emptied(), 60)
         kept = await kept_numbers(one)
         ledger.compare(kept)
         assert (len(kept), ledger.given_up) == (ledger.given, set())
@@ -51,7 +51,7 @@ async def come_again(served: Service, url: str, app: str, habits: Habits) -> Non
         pouring = asyncio.create_task(pour(logplex, ledger, per_second=600))
         await eventually(lambda: repeats(logplex), lambda number: number > 100 * RESTARTS, seconds=30 * RESTARTS)
         pouring.cancel()
-        await asyncio.wait_for(logplex.emptied(), 30)
+        await asyncio.wait_for(logplex.emptied(), 60)
     ledger.compare(await kept_numbers(served, app))
 
 

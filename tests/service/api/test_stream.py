@@ -43,7 +43,7 @@ async def db(emptied_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def becomes_true(claim: Callable[[], object], seconds: float = 20) -> None:
+async def becomes_true(claim: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not claim():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -229,7 +229,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_costs_the_others_nothi
             written += 50
             await quick.until(written)
         taken = b""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while piece := await loop.sock_recv(slow, 1 << 20):
                 taken += piece
     slow.close()
@@ -258,7 +258,7 @@ def _ids(text: str) -> list[str]:
 async def test_a_revoked_token_ends_its_streams_at_once_in_every_process(
     db: Database, url: str, emptied_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "POLL_SECONDS", 60.0)  # so that it is the revocation itself that wakes them
+    monkeypatch.setattr(feed, "POLL_SECONDS", 600.0)  # so that it is the revocation itself that wakes them
     revoked, token = await access.create(db, name="tail", scope="read")
     _, other = await access.create(db, name="other", scope="read")
     async with web_process(emptied_url) as second, AsyncExitStack() as stack:
@@ -272,7 +272,7 @@ async def test_a_revoked_token_ends_its_streams_at_once_in_every_process(
             for one in (other, ADMIN)
         ]
         await access.revoke(db, revoked.id)
-        await becomes_true(lambda: all(one.ended for one in ending), seconds=10)
+        await becomes_true(lambda: all(one.ended for one in ending))
         await keep(db, "shop", router_line(code="H12"))
 
         for one in staying:
@@ -298,7 +298,7 @@ async def test_a_revocation_that_nobody_is_woken_for_ends_streams_with_the_next_
     async with Listener("/v1/events/stream", token=token).at(url) as listener:
         async with db.begin() as conn:
             await conn.execute(text("update tokens set revoked_at = now() where id = :id"), {"id": made.id})
-        await becomes_true(lambda: listener.ended, seconds=4 * feed.POLL_SECONDS)
+        await becomes_true(lambda: listener.ended)
 
 
 async def test_a_place_of_no_stream_is_400_and_one_of_too_long_ago_is_410(ask: Asking) -> None:

@@ -92,7 +92,7 @@ async def tailing(url: str, *arguments: str) -> AsyncIterator[asyncio.subprocess
 
 async def told(process: asyncio.subprocess.Process) -> Any:
     assert process.stdout is not None
-    return json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    return json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
 
 
 async def test_a_tail_tells_what_was_and_what_arrives_as_json_where_it_is_piped(emptied_url: str) -> None:

@@ -177,7 +177,7 @@ def found_in(rule: Rule, told: Sequence[Batch], *, until: datetime = END) -> lis
 
 @of_each_rule
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_order_within_ten_seconds_and_any_batches_find_the_same(
     rule: Rule, words: Sequence[str], data: st.DataObject
 ) -> None:
@@ -188,7 +188,7 @@ def test_any_order_within_ten_seconds_and_any_batches_find_the_same(
 
 @of_each_rule
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_same_is_found_at_any_moment_of_the_story(rule: Rule, words: Sequence[str], data: st.DataObject) -> None:
     """Not only in the end: whatever has come by then, ten seconds later the same incidents are there."""
     story, at = data.draw(stories(words)), data.draw(cuts())
@@ -200,7 +200,7 @@ def test_the_same_is_found_at_any_moment_of_the_story(rule: Rule, words: Sequenc
 
 @of_each_rule
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_kept_between_batches_survives_its_way_through_the_store(
     rule: Rule, words: Sequence[str], data: st.DataObject
 ) -> None:
@@ -213,7 +213,7 @@ def test_what_is_kept_between_batches_survives_its_way_through_the_store(
 
 @of_each_rule
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_line_more_than_ten_minutes_late_finds_nothing(rule: Rule, words: Sequence[str], data: st.DataObject) -> None:
     told = batches(data.draw(stories(words, latest=0.0)), data.draw(cuts()))
     last, late = told[-1].newest_at, data.draw(st.integers(601, 3000))

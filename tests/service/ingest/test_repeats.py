@@ -208,7 +208,7 @@ async def send(
         number += 1
         lost = 1000 * int(name) + number
         try:
-            async with asyncio.timeout(chance.uniform(0.01, 0.5)):
+            async with asyncio.timeout(chance.uniform(0.01, 0.5) * (1 + number / 10)):
                 await chance.choice(processes).keep(sent(drain, name, loss=lost))
         except (TimeoutError, StoreAway):
             continue
@@ -217,9 +217,10 @@ async def send(
 
 
 async def cut_at_random(gate: Gate) -> None:
-    chance = random.Random(3)
+    chance, times = random.Random(3), 0
     while True:
-        await asyncio.sleep(chance.uniform(0.05, 0.2))
+        times += 1
+        await asyncio.sleep(chance.uniform(0.05, 0.2) * (1 + times / 20))  # a slow machine has time in the end
         if chance.random() < 0.5:
             gate.deafen()
             await asyncio.sleep(chance.uniform(0.0, 0.05))

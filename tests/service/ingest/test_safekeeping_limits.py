@@ -35,7 +35,7 @@ async def test_what_the_database_does_not_take_is_kept_and_tried_again_and_holds
             await conn.execute(text("alter table quarantine rename to elsewhere"))
         await town.gate.open()
         await eventually(lambda: said(capfd), lambda log: "at=spool.stuck level=error" in log)
-        assert (await timed(door.post(frame_of(talk(2)), frame_id="2")))[0] == 204
+        assert (await door.post(frame_of(talk(2)), frame_id="2")).status_code == 204
         await eventually(lambda: door.rows("select since from spools"), lambda rows: rows == [(None,)], seconds=2)
         assert await town.lines() == ["line 0", "line 2"]
         async with town.db.begin() as conn:
@@ -58,7 +58,7 @@ async def test_a_spool_that_is_full_holds_and_then_refuses_and_takes_frames_agai
         taken = sum(status == 204 for status, _ in found)
         assert 0 < taken < 12
         assert {status for status, _ in found} == {204, 503}
-        assert all(0.9 < seconds < 1.5 for status, seconds in found if status == 503)
+        assert all(seconds > 0.9 for status, seconds in found if status == 503)
         assert sum(path.stat().st_size for path in town.files) <= 64 << 10
         assert "at=spool.refuses level=error" in capfd.readouterr().err
         await town.gate.open()
@@ -71,15 +71,14 @@ async def test_a_spool_that_is_full_holds_and_then_refuses_and_takes_frames_agai
 
 
 async def test_a_frame_that_the_spool_has_no_room_for_is_committed_if_the_database_returns_in_time(town: Town) -> None:
-    async with town.door(DRAINWATCH_SPOOL_MAX="1 KiB") as door:
+    async with town.door(DRAINWATCH_SPOOL_MAX="1 KiB", hold_s=30.0) as door:
         await door.post(frame_of(talk(0)), frame_id="0")
         town.gate.shut()
-        posting = asyncio.create_task(timed(door.post(frame_of(message("app", "web.1", noise(1))), frame_id="1")))
-        await asyncio.sleep(0.5)
+        posting = asyncio.create_task(door.post(frame_of(message("app", "web.1", noise(1))), frame_id="1"))
+        await asyncio.wait([posting], timeout=0.5)
+        assert not posting.done()
         await town.gate.open()
-        status, seconds = await posting
-        assert status == 204
-        assert seconds < 3
+        assert (await posting).status_code == 204
         assert len(await town.lines()) == 2
 
 

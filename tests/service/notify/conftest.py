@@ -56,4 +56,4 @@ async def make_deliverer(db: Database) -> AsyncIterator[MakeDeliverer]:
 
 @pytest.fixture
 def deliverer(make_deliverer: MakeDeliverer) -> Deliverer:
-    return make_deliverer(attempt_seconds=2.0)
+    return make_deliverer(attempt_seconds=10.0)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -190,15 +190,15 @@ async def test_an_answer_that_is_not_utf_8_is_kept_readable_and_without_nul() ->
 
 
 async def test_a_receiver_that_never_answers_costs_the_time_limit_and_no_more() -> None:
-    began = time.monotonic()
-    got = await posted_to(silence, seconds=0.3)
+    async with Receiver([silence]) as receiver, asyncio.timeout(60):
+        got = await post(receiver.url, seconds=0.3)
 
     assert (got.status, got.error) == (None, "no answer within 0.3 s")
-    assert time.monotonic() - began < 1.0
+    assert len(receiver.requests) <= 1  # none where the machine took that long to connect
 
 
 async def test_a_status_counts_though_the_answer_s_body_never_comes() -> None:
-    got = await posted_to(silence_after_status, seconds=0.3)
+    got = await posted_to(silence_after_status, seconds=1.0)
 
     assert (got.status, got.error, got.text) == (200, None, "")
 
@@ -247,24 +247,23 @@ async def test_nothing_of_the_url_is_in_an_error_or_in_the_log(
 
 
 async def test_a_slow_name_is_asked_for_once_at_a_time_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    system, asked = socket.getaddrinfo, []
+    system, asked, answers = socket.getaddrinfo, [], threading.Event()
 
     def look_up(host: str, *args: Any, **options: Any) -> Any:
         asked.append(host)
         if host != "slow.example.test":
             return system(host, *args, **options)
-        time.sleep(0.5)  # as where a DNS server is silent
+        answers.wait(60)  # as where a DNS server is silent
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     names = SystemNames()
     slow = [asyncio.create_task(names.resolve("slow.example.test")) for _ in range(100)]
-    began = time.monotonic()
-    quick = await names.resolve("127.0.0.1")
-    took = time.monotonic() - began
+    async with asyncio.timeout(30):
+        assert await names.resolve("127.0.0.1") == ["127.0.0.1"]
+    assert not any(one.done() for one in slow)
 
-    assert quick == ["127.0.0.1"]
-    assert took < 0.3
+    answers.set()
     assert await asyncio.gather(*slow) == [["127.0.0.1"]] * 100
     assert asked.count("slow.example.test") == 1
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from receiver import Receiver, answer, reset, silence
+from receiver import Receiver, answer, held_until, reset
 from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.notify.fan_out import fan_out
@@ -128,13 +128,18 @@ async def test_two_that_share_the_work_deliver_everything_once(db: Database, mak
 async def test_no_more_than_four_are_under_way_at_an_endpoint_also_for_two_workers(
     db: Database, make_deliverer: MakeDeliverer
 ) -> None:
-    async with Receiver([silence]) as receiver:
+    released = asyncio.Event()
+    async with Receiver([held_until(released)]) as receiver:
         await add(db, receiver.url)
         for n in range(10):
             await step(db, "opened", of=n)
-        await asyncio.gather(*(make_deliverer(attempt_seconds=0.5).round(now=NOON) for _ in range(3)))
+        workers = [asyncio.create_task(make_deliverer(attempt_seconds=600.0).round(now=NOON)) for _ in range(3)]
+        await receiver.received(4)
+        await asyncio.wait(workers, timeout=0.2)  # which a fifth would have come in
+        released.set()
+        await asyncio.gather(*workers)
 
-    assert receiver.most_under_way == 4
+    assert receiver.most_under_way == len(receiver.requests) == 4
 
 
 async def claim_one(db: Database, deliverer: Deliverer) -> claims.Claim:

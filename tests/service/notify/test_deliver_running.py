@@ -1,11 +1,10 @@
 """The loop that delivers by itself, with real waits."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from receiver import Receiver, held_until, silence
+from receiver import Receiver, held_until
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
@@ -30,27 +29,22 @@ async def test_of_ten_endpoints_one_that_hangs_delays_nothing_elsewhere(
     db: Database, make_deliverer: MakeDeliverer
 ) -> None:
     async with AsyncExitStack() as stack:
-        hanging = await stack.enter_async_context(Receiver([silence]))
+        released = asyncio.Event()
+        hanging = await stack.enter_async_context(Receiver([held_until(released)]))
         healthy = [await stack.enter_async_context(Receiver()) for _ in range(9)]
         for receiver in (hanging, *healthy):
             await add(db, receiver.url)
-        await stack.enter_async_context(running(make_deliverer(attempt_seconds=4.0, poll_seconds=60.0)))
-        slowest = 0.0
+        await stack.enter_async_context(running(make_deliverer(attempt_seconds=600.0, poll_seconds=600.0)))
         for n in range(20):
-            began = time.monotonic()
             await step(db, "acknowledged", of=n)  # so many openings would be a storm
             for receiver in healthy:
                 await receiver.received(n + 1)
-            slowest = max(slowest, time.monotonic() - began)
-        sent_there = len(hanging.requests)
-
-    assert 4 <= sent_there < 20  # the others wait for a place there
-    # Tens of milliseconds; what waited for the one that hangs would take four seconds.
-    assert slowest < 1.5
+        assert len(await hanging.received(4)) == 4  # the others wait for a place there
+        released.set()
 
 
 async def test_running_is_woken_by_a_commit(db: Database, make_deliverer: MakeDeliverer) -> None:
-    async with Receiver() as receiver, running(make_deliverer(poll_seconds=60.0)):
+    async with Receiver() as receiver, running(make_deliverer(poll_seconds=600.0)):
         await add(db, receiver.url)
         for n in range(3):
             await step(db, "opened", of=n)
@@ -66,7 +60,7 @@ async def test_what_waits_for_a_place_or_its_turn_goes_as_soon_as_it_is_there(
             for n in range(6):
                 await append(conn, "acknowledged", of=n)
                 await append(conn, "escalated", 2, of=n)
-        async with running(make_deliverer(poll_seconds=60.0)):
+        async with running(make_deliverer(poll_seconds=600.0)):
             await receiver.received(12)
 
 
@@ -85,14 +79,16 @@ async def test_running_finds_by_itself_what_a_lost_notification_would_have_said(
 async def test_running_finishes_what_is_under_way_when_it_is_stopped(
     db: Database, make_deliverer: MakeDeliverer
 ) -> None:
-    async with Receiver([silence]) as receiver:
+    released = asyncio.Event()
+    async with Receiver([held_until(released)]) as receiver:
         endpoint = (await add(db, receiver.url)).endpoint
         await step(db, "opened")
-        async with running(make_deliverer(attempt_seconds=0.3)):
+        async with running(make_deliverer()):
             await receiver.received(1)
+            asyncio.get_running_loop().call_later(0.2, released.set)  # when it was told to stop
 
     [delivery] = await ledger(db, endpoint.id)
-    assert [one.error for one in delivery.attempts] == ["no answer within 0.3 s"]
+    assert [one.status for one in delivery.attempts] == [204]
 
 
 @asynccontextmanager
@@ -104,5 +100,5 @@ async def running(deliverer: Deliverer) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await task

@@ -155,7 +155,7 @@ async def test_a_resolution_whose_opening_died_on_the_way_tells_both(db: Databas
 
 
 async def test_a_step_that_is_committed_wakes_whoever_tells_of_it(db: Database) -> None:
-    async with listen(db, DELIVERIES) as woken, asyncio.timeout(10):
+    async with listen(db, DELIVERIES) as woken, asyncio.timeout(60):
         await woken.wait()  # as listening begins
         woken.clear()
         await step(db, "opened")

@@ -188,7 +188,7 @@ def opened(app: str, name: str, at: datetime, severity: Severity) -> Incident:
 
 
 def test_whatever_happens_everybody_is_told_what_they_are_owed() -> None:
-    quick = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    quick = settings(max_examples=60, stateful_step_count=40, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Life, settings=quick)
 
 
@@ -196,5 +196,5 @@ def test_so_it_is_on_the_database(embedded_url: str) -> None:
     class OnTheDatabase(Life):
         make = staticmethod(lambda: OnPostgres(embedded_url))
 
-    few = settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=10, stateful_step_count=25, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(OnTheDatabase, settings=few)

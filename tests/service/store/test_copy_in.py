@@ -34,7 +34,7 @@ ROWS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROWS, max_size=5))
 async def test_every_value_comes_back_as_it_went_in(db: Database, rows: list[tuple[object, ...]]) -> None:
     conn = await db.asyncpg()

@@ -111,8 +111,9 @@ async def test_a_wrong_statement_is_not_taken_for_a_store_that_is_away(db: Datab
 async def test_a_pool_in_full_use_means_that_the_store_is_away(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.store.database.CONNECT_SECONDS", 0.2)
-    db = Database.open(database_url, pool_size=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("service.store.database.CONNECT_SECONDS", 0.2)
+        db = Database.open(database_url, pool_size=1)
     async with db.begin():
         with pytest.raises(StoreAway, match="every connection of the pool is in use"):
             await value(db, "select 1")

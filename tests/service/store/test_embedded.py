@@ -39,7 +39,7 @@ async def started(home: Path, **options: object) -> AsyncIterator[EmbeddedPostgr
 
 
 async def ask(server: EmbeddedPostgres, statement: str) -> object:
-    conn = await asyncpg.connect(server.url(), timeout=5)
+    conn = await asyncpg.connect(server.url(), timeout=30)
     try:
         return await conn.fetchval(statement)
     finally:
@@ -48,7 +48,7 @@ async def ask(server: EmbeddedPostgres, statement: str) -> object:
 
 async def answer_after_a_while(server: EmbeddedPostgres, statement: str) -> object:
     """The answer, once the server is there again."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await ask(server, statement)

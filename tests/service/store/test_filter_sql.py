@@ -77,7 +77,7 @@ def kept(shared_url: str) -> Iterator[Kept]:
     opened.close()
 
 
-@settings(max_examples=340, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=340, suppress_health_check=list(HealthCheck))
 @given(some=st.lists(kept_events(), min_size=4, max_size=4), filters=st.lists(trees, min_size=6, max_size=6))
 def test_sql_and_predicate_agree_on_any_filter_and_any_event(
     kept: Kept, some: Sequence[Event], filters: Sequence[Node]

@@ -118,7 +118,7 @@ some_incidents = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     some=st.lists(some_incidents, min_size=3, max_size=5),
     filters=st.lists(trees_of(NAMES, WORDS), min_size=6, max_size=6),

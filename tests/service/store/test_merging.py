@@ -174,7 +174,7 @@ async def test_while_one_worker_is_at_an_app_another_does_not_wait_for_it(store:
         await due(conn, now=SOON)
     async with store.begin() as conn:
         await merge(conn, 1, now=SOON, sizes=FEW)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             assert await turn(store, now=SOON) == Done(before=0, chunks=0, more=False)
 
 

@@ -16,7 +16,7 @@ async def notify(url: str, channel: str) -> None:
 
 
 async def test_a_notification_wakes_who_listens(db: Database) -> None:
-    async with listen(db, PENDING) as woken, asyncio.timeout(2):
+    async with listen(db, PENDING) as woken, asyncio.timeout(20):
         await woken.wait()  # listening has begun
         woken.clear()
         await notify(db.url, PENDING)
@@ -24,7 +24,7 @@ async def test_a_notification_wakes_who_listens(db: Database) -> None:
 
 
 async def test_a_notification_on_another_channel_wakes_nobody(db: Database) -> None:
-    async with listen(db, PENDING) as woken, asyncio.timeout(2):
+    async with listen(db, PENDING) as woken, asyncio.timeout(20):
         await woken.wait()
         woken.clear()
         await notify(db.url, "other")
@@ -36,7 +36,7 @@ async def test_listening_begins_again_after_its_connection_was_ended_and_wakes_o
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.store.wakeups._RETRY_SECONDS", 0.05)
-    async with listen(db, PENDING) as woken, asyncio.timeout(5):
+    async with listen(db, PENDING) as woken, asyncio.timeout(20):
         await woken.wait()
         woken.clear()
         conn = await asyncpg.connect(db.url)
@@ -52,17 +52,17 @@ async def test_listening_begins_again_after_its_connection_was_ended_and_wakes_o
 
 
 async def test_listening_to_a_database_that_is_away_does_not_hold_anyone_up() -> None:
-    async with listen(Database.open("postgres://user@127.0.0.1:1/shop"), PENDING) as woken, asyncio.timeout(1):
+    async with listen(Database.open("postgres://user@127.0.0.1:1/shop"), PENDING) as woken, asyncio.timeout(20):
         await asyncio.sleep(0)
         assert not woken.is_set()
 
 
 async def test_listening_ends_with_its_block(db: Database) -> None:
-    async with listen(db, PENDING) as woken, asyncio.timeout(2):
+    async with listen(db, PENDING) as woken, asyncio.timeout(20):
         await woken.wait()
     conn = await asyncpg.connect(db.url)
     left = "select count(*) from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while await conn.fetchval(left):
             pass
     await conn.close()

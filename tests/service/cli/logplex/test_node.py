@@ -26,7 +26,7 @@ def lines(*numbers: int) -> list[Piece]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             if holds():
                 return

@@ -27,7 +27,7 @@ async def test_killed_with_claims_that_were_not_sent(db: Database, deliverer: De
         async with worker(db, "claimed") as process:
             assert process.stdout is not None
             for _ in range(3):
-                await asyncio.wait_for(process.stdout.readline(), 20)
+                await asyncio.wait_for(process.stdout.readline(), 60)
             process.kill()
             await process.wait()
         before = len(receiver.requests)
@@ -44,7 +44,7 @@ async def test_killed_while_the_receivers_have_the_requests_and_have_not_answere
     async with Receiver([held_until(never)]) as receiver:
         endpoint = await owed(db, receiver)
         async with worker(db) as process:
-            await receiver.received(3, within=20)
+            await receiver.received(3)
             process.kill()
             await process.wait()
         receiver.script = [answer(204)]
@@ -59,7 +59,7 @@ async def test_killed_with_answers_that_were_not_recorded(db: Database, delivere
     async with Receiver([held_until(answered)]) as receiver:
         endpoint = await owed(db, receiver)
         async with worker(db) as process:
-            await receiver.received(3, within=20)
+            await receiver.received(3)
             async with db.begin() as conn:
                 await conn.execute(text("select from deliveries for update"))
                 answered.set()
@@ -104,7 +104,7 @@ async def blocked(db: Database, count: int) -> None:
     waiting = text("""
         select count(*) from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'""")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with db.read() as conn:
                 if (await conn.execute(waiting)).scalar_one() >= count:

@@ -28,10 +28,11 @@ class Animal:
     error: str | None = None
     answer: str | None = None
     again: float | None = 5
+    seconds: float = 30.0  # that an attempt may take
 
 
 ZOO = [
-    Animal("slow but in time", slowly(0.3, answer(204)), 204, again=None),
+    Animal("slow but in time", slowly(0.05, answer(204)), 204, again=None),
     Animal("500 with a page", answer(500, body=b"<h1>oops"), 500, answer="<h1>oops"),
     Animal("429 that asks for two minutes", answer(429, {"Retry-After": "120"}), 429, again=120),
     Animal("503 until a time", answer(503, {"Retry-After": "Mon, 11 May 2026 12:02:00 GMT"}), 503, again=120),
@@ -45,10 +46,10 @@ ZOO = [
     Animal("400", answer(400, body=b"no such channel"), 400, answer="no such channel"),
     Animal("reset", reset, error="the connection broke: Connection reset by peer"),
     Animal("not HTTP", nonsense, error="the answer was not HTTP"),
-    Animal("never answering", silence, error="no answer within 0.5 s"),
+    Animal("never answering", silence, error="no answer within 0.3 s", seconds=0.3),
     Animal("10 MB with a 500", answer(500, body=b"y" * 10_000_000), 500, answer="y" * 1024),
     Animal("10 MB with a 200", answer(200, body=b"y" * 10_000_000), 200, answer="y" * 1024, again=None),
-    Animal("a status and no end", silence_after_status, 200, again=None),
+    Animal("a status and no end", silence_after_status, 200, again=None, seconds=1.0),
     Animal("an answer with NUL", answer(500, body=b"a\0b\xff"), 500, answer="a�b�"),
 ]
 
@@ -56,7 +57,7 @@ ZOO = [
 @pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)
 async def test_what_a_receiver_does_is_recorded_and_the_next_attempt_made_in_time(db: Database, animal: Animal) -> None:
     async with Receiver([animal.does, answer(204)]) as receiver, WayOut() as way_out:
-        deliverer = Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0, attempt_seconds=0.5)
+        deliverer = Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0, attempt_seconds=animal.seconds)
         endpoint = (await add(db, receiver.url)).endpoint
         await step(db, "opened")
         assert await rounds(deliverer) == 1
