@@ -101,7 +101,13 @@ async def asking(db: Database, **environ: str) -> AsyncIterator[Asking]:
         yield Asking(db, http)
 
 
-async def test_requests_of_a_token_are_limited_where_a_setting_says_so(ask: Asking) -> None:
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes in which there would be room for another request."""
+    monkeypatch.setattr(access, "monotonic", lambda: 1000.0)
+
+
+async def test_requests_of_a_token_are_limited_where_a_setting_says_so(ask: Asking, moment: None) -> None:
     _, token = await access.create(ask.db, name="x", scope="read")
     async with asking(ask.db, DRAINWATCH_RATE_LIMIT="2") as limited:
         answers = [await limited("GET", "/v1/codes", token=token) for _ in range(3)]
@@ -115,7 +121,9 @@ async def test_requests_of_a_token_are_limited_where_a_setting_says_so(ask: Aski
     assert "ratelimit" not in (await ask("GET", "/v1/codes")).headers
 
 
-async def test_wrong_tokens_are_limited_by_where_they_come_from_and_good_ones_are_not(ask: Asking) -> None:
+async def test_wrong_tokens_are_limited_by_where_they_come_from_and_good_ones_are_not(
+    ask: Asking, moment: None
+) -> None:
     _, token = await access.create(ask.db, name="x", scope="read")
     async with asking(ask.db) as guarded:
         assert (await guarded("GET", "/v1/codes", token=token)).status_code == 200

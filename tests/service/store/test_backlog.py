@@ -19,13 +19,13 @@ async def db(emptied_url: str) -> AsyncIterator[Database]:
 
 
 async def waiting(db: Database) -> dict[str, tuple[int, int]]:
-    """What waits at each stage, and for how many whole seconds it has been late."""
+    """What waits at each stage, and for how many whole minutes it has been late."""
     async with db.read() as conn:
-        return {stage.name: (stage.waiting, int(stage.late_s)) for stage in await backlog.stages(conn)}
+        return {stage.name: (stage.waiting, int(stage.late_s // 60)) for stage in await backlog.stages(conn)}
 
 
-def ago(seconds: float) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=seconds)
+def ago(minutes: float) -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=minutes)
 
 
 async def test_where_nothing_waits_nothing_is_late(db: Database) -> None:
@@ -34,8 +34,8 @@ async def test_where_nothing_waits_nothing_is_late(db: Database) -> None:
 
 async def test_chunks_that_are_not_folded_are_as_late_as_the_oldest_of_them(db: Database) -> None:
     async with db.begin() as conn:
-        for app_id, seconds in ((1, 30.5), (2, 90.5), (2, 10.5)):
-            row = {"app_id": app_id, "chunk_id": uuid4(), "received_at": ago(seconds), "newest_at": ago(0), "events": 0}
+        for app_id, minutes in ((1, 30.5), (2, 90.5), (2, 10.5)):
+            row = {"app_id": app_id, "chunk_id": uuid4(), "received_at": ago(minutes), "newest_at": ago(0), "events": 0}
             await conn.execute(insert(pending).values(row))
 
     assert (await waiting(db))["fold"] == (3, 90)
@@ -73,7 +73,7 @@ async def test_a_delivery_is_late_from_when_it_is_due_and_only_where_somebody_re
             await conn.execute(
                 insert(endpoints).values(row | {"disabled_reason": disabled_reason, "removed_at": removed_at})
             )
-        for endpoint_id, status, seconds in (
+        for endpoint_id, status, minutes in (
             (1, "pending", 20.5),
             (1, "pending", -60),
             (1, "delivered", 500),
@@ -81,7 +81,7 @@ async def test_a_delivery_is_late_from_when_it_is_due_and_only_where_somebody_re
             (3, "pending", 500),
         ):
             row = {"id": uuid4(), "endpoint_id": endpoint_id, "type": "", "status": status, "payload": ""}
-            await conn.execute(insert(deliveries).values(row | {"due_at": ago(seconds), "give_up_at": ago(-90)}))
+            await conn.execute(insert(deliveries).values(row | {"due_at": ago(minutes), "give_up_at": ago(-90)}))
 
     assert (await waiting(db))["deliver"] == (2, 20)
 
