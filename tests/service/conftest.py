@@ -1,14 +1,12 @@
-"""A database that the tests at the edges share: emptying it takes a tenth of what making one takes."""
+"""A database that the tests at the edges share: emptying it takes a tenth of the time that making one takes."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest_asyncio
-from sqlalchemy import text
 
-from service.store.database import Database
-from service.store.tables import metadata
+from emptying import EMPTY
 
 NAME = "emptied_for_each_test"
 
@@ -29,12 +27,6 @@ async def shared_url(embedded_server: Any) -> AsyncIterator[str]:
 async def emptied_url(shared_url: str) -> AsyncIterator[str]:
     """The same, with no rows in it and all numbers beginning at 1."""
     yield shared_url
-    db = Database.open(shared_url)
-    async with db.begin() as conn:
-        for table in reversed(metadata.sorted_tables):
-            await conn.execute(table.delete())
-        for table in metadata.sorted_tables:
-            for column in table.columns:
-                if column.identity is not None:
-                    await conn.execute(text(f"alter table {table.name} alter column {column.name} restart"))
-    await db.close()
+    conn = await asyncpg.connect(shared_url)
+    await conn.execute(EMPTY)
+    await conn.close()

@@ -7,15 +7,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from emptying import EMPTY
 from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
 from .outbox import PUBLIC_URL, MakeDeliverer
-
-TABLES = """
-    apps, clocks, pending, incidents, transitions, hushed, silences, decisions, endpoints, deliveries, attempts
-"""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -40,7 +37,7 @@ async def emptied(url: str) -> Database:
     """The database there, without what tests of this room have left in it."""
     opened = Database.open(url)
     async with opened.begin() as conn:
-        await conn.exec_driver_sql(f"truncate {TABLES} restart identity cascade")
+        await conn.exec_driver_sql(EMPTY)
     return opened
 
 
