@@ -12,7 +12,7 @@ from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
-from .outbox import PUBLIC_URL, MakeDeliverer
+from .outbox import PUBLIC_URL, SYSTEM_TLS, MakeDeliverer
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -43,7 +43,7 @@ async def emptied(url: str) -> Database:
 
 @pytest.fixture
 async def make_deliverer(db: Database) -> AsyncIterator[MakeDeliverer]:
-    async with WayOut() as way_out:
+    async with WayOut(tls=SYSTEM_TLS) as way_out:
 
         def make(**options: Any) -> Deliverer:
             return Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0, **options)

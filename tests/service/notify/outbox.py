@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,8 @@ from service.store.deliveries import Delivery
 
 NOON = datetime(2026, 5, 11, 12, tzinfo=UTC)
 PUBLIC_URL = "https://drainwatch.example.com"
+# What a WayOut makes for itself; reading all the world's certificates takes longer than most tests here.
+SYSTEM_TLS = httpx.create_ssl_context()
 
 # With the options of a Deliverer.
 MakeDeliverer = Callable[..., Deliverer]

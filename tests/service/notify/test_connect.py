@@ -14,6 +14,8 @@ from receiver import Receiver, Script, answer, nonsense, reset, silence, silence
 from service.notify.connect import Answer, WayOut
 from service.notify.names import SystemNames
 
+from .outbox import SYSTEM_TLS
+
 # A certificate for hooks.example.test, valid from 2020 to 2120, that signs itself.
 CERTIFICATE = Path(__file__).parent / "hooks.example.test.pem"
 
@@ -39,7 +41,7 @@ async def post(
     seconds: float = 5.0,
     body: bytes = b"{}",
 ) -> Answer:
-    async with WayOut(resolve=names.resolve if names else None, tls=tls) as way_out:
+    async with WayOut(resolve=names.resolve if names else None, tls=tls or SYSTEM_TLS) as way_out:
         return await way_out.post(
             url, body, {"Content-Type": "application/json"}, allow_private=allow_private, seconds=seconds
         )
@@ -88,7 +90,7 @@ async def test_a_name_is_resolved_once_and_a_second_answer_of_dns_changes_nothin
 
 async def test_a_name_that_turns_private_is_refused_at_the_next_post() -> None:
     names = Names(["127.0.0.1"])
-    async with Receiver() as receiver, WayOut(resolve=names.resolve) as way_out:
+    async with Receiver() as receiver, WayOut(resolve=names.resolve, tls=SYSTEM_TLS) as way_out:
         url = f"http://turns.example.test:{receiver.port}/"
         allowed = await way_out.post(url, b"", {}, allow_private=True, seconds=5)
         refused = await way_out.post(url, b"", {}, allow_private=False, seconds=5)
@@ -227,7 +229,7 @@ async def test_a_name_that_does_not_exist_is_an_error_that_does_not_repeat_it() 
     async def unknown(host: str) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async with WayOut(resolve=unknown) as way_out:
+    async with WayOut(resolve=unknown, tls=SYSTEM_TLS) as way_out:
         got = await way_out.post("http://canary.example.test/canary", b"", {}, allow_private=False, seconds=5)
 
     assert (got.status, got.error) == (None, "the host's name could not be resolved: Name or service not known")

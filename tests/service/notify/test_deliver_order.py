@@ -14,7 +14,7 @@ from service.notify.fan_out import fan_out
 from service.store import claims
 from service.store.database import Database
 
-from .outbox import NOON, PUBLIC_URL, MakeDeliverer, add, after, append, ledger, rounds, step
+from .outbox import NOON, PUBLIC_URL, SYSTEM_TLS, MakeDeliverer, add, after, append, ledger, rounds, step
 
 
 async def test_a_step_waits_for_the_one_before_it_and_other_incidents_do_not(
@@ -91,7 +91,7 @@ async def test_whoever_dies_with_a_claim_is_followed_and_the_id_stays(db: Databa
 
 
 async def test_after_ten_minutes_away_everything_arrives_once_for_each_id_and_in_order(embedded_url: str) -> None:
-    async with Receiver([reset]) as receiver, WayOut() as way_out, opened(embedded_url) as db:
+    async with Receiver([reset]) as receiver, WayOut(tls=SYSTEM_TLS) as way_out, opened(embedded_url) as db:
         deliverer = Deliverer(db, way_out, public_url=PUBLIC_URL)
         await add(db, receiver.url)
         for minute in range(10):

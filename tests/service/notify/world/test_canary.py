@@ -16,7 +16,7 @@ from service.notify.deliver import Deliverer
 from service.store import endpoints as rows
 from service.store.database import Database
 
-from ..outbox import PUBLIC_URL, after, incident_id, rounds, step
+from ..outbox import PUBLIC_URL, SYSTEM_TLS, after, incident_id, rounds, step
 
 CANARY = "canary"
 # Secrets that would be seen also where only their bytes are shown.
@@ -34,7 +34,7 @@ async def test_no_secret_of_an_endpoint_is_readable_anywhere(
         answer(302, {"Location": "http://10.0.0.1/"}),
         answer(410),
     ]
-    async with Receiver(scripts) as receiver, WayOut(resolve=no_such_name) as way_out:
+    async with Receiver(scripts) as receiver, WayOut(resolve=no_such_name, tls=SYSTEM_TLS) as way_out:
         async with db.begin() as conn:
             for host in (f"127.0.0.1:{receiver.port}", f"{CANARY}.example.test"):
                 row = await rows.add(

@@ -18,7 +18,7 @@ from service.store import claims
 from service.store.database import Database
 from service.store.deliveries import Delivery
 
-from ..outbox import NOON, PUBLIC_URL, add, append, ledger, rounds
+from ..outbox import NOON, PUBLIC_URL, SYSTEM_TLS, add, append, ledger, rounds
 
 INCIDENTS = 6
 LIVES = (
@@ -36,7 +36,7 @@ async def test_everything_arrives_in_order_under_one_id_each_and_nothing_is_owed
 ) -> None:
     chance = random.Random(seed)
     taken: list[dict[str, Any]] = []
-    async with Receiver() as receiver, WayOut() as way_out:
+    async with Receiver() as receiver, WayOut(tls=SYSTEM_TLS) as way_out:
         receiver.script = [failing_at_random(receiver, chance, taken)]
         endpoint = (await add(db, receiver.url)).endpoint
         workers = [Deliverer(db, way_out, public_url=PUBLIC_URL, chance=chance.random) for _ in range(2)]

@@ -12,7 +12,7 @@ from service.notify.connect import WayOut
 from service.notify.deliver import Deliverer
 from service.store.database import Database
 
-from ..outbox import NOON, PUBLIC_URL, add, after, ledger, rounds, step
+from ..outbox import NOON, PUBLIC_URL, SYSTEM_TLS, add, after, ledger, rounds, step
 
 CERTIFICATE = Path(__file__).parents[1] / "hooks.example.test.pem"
 
@@ -56,7 +56,7 @@ ZOO = [
 
 @pytest.mark.parametrize("animal", ZOO, ids=lambda animal: animal.name)
 async def test_what_a_receiver_does_is_recorded_and_the_next_attempt_made_in_time(db: Database, animal: Animal) -> None:
-    async with Receiver([animal.does, answer(204)]) as receiver, WayOut() as way_out:
+    async with Receiver([animal.does, answer(204)]) as receiver, WayOut(tls=SYSTEM_TLS) as way_out:
         deliverer = Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0, attempt_seconds=animal.seconds)
         endpoint = (await add(db, receiver.url)).endpoint
         await step(db, "opened")
@@ -98,7 +98,7 @@ async def test_tls_for_another_name_and_by_nobody_known_is_recorded_and_nothing_
 
 async def test_dns_that_changes_its_answer_leads_to_no_private_address_at_any_attempt(db: Database) -> None:
     names = Changing(["10.0.0.1"], ["127.0.0.1"], ["169.254.169.254", "127.0.0.1"], ["::1"])
-    async with Receiver() as receiver, WayOut(resolve=names.resolve) as way_out:
+    async with Receiver() as receiver, WayOut(resolve=names.resolve, tls=SYSTEM_TLS) as way_out:
         deliverer = Deliverer(db, way_out, public_url=PUBLIC_URL, chance=lambda: 0.0)
         endpoint = (await add(db, f"http://rebind.example.test:{receiver.port}/", private=False)).endpoint
         await step(db, "opened")
