@@ -14,7 +14,8 @@ BENCHES := parse ingest space search asking latency idle overload
 
 # The tests that `make soak` makes long (tests/system/soak.py).
 LONG := $(addprefix tests/system/test_,kills.py two_workers.py rolling.py outage.py mutated_posts.py) \
-	$(addprefix tests/parsers/test_mutated_,bodies.py lines.py) tests/service/api/test_stream.py tests/service/api/test_contract.py
+	$(addprefix tests/parsers/test_mutated_,bodies.py lines.py) \
+	$(addprefix tests/service/,api/test_stream.py api/test_contract.py store/test_filter_sql.py store/test_events.py)
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 -- /p' Makefile

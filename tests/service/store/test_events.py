@@ -1,6 +1,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from service.store.database import Database
 from service.store.event_walk import walk_of
 from service.store.events import KeptEvent, Wanted
 from service.store.pages import Key
+from soak import PAGES_APART
 from vocabulary import NOON, at, boot_timeout, memory_quota, router_line, seconds_after, up
 
 
@@ -236,26 +238,27 @@ async def test_a_page_lies_between_the_narrower_bounds_wherever_its_cursor_is(db
     every = await latest(db)
     times = [None, at("12:00"), at("12:03"), at("12:07"), at("12:30")]
 
-    for wanted in (
+    cursors = [None, *map(events.key_of, every)]
+    filters: list[dict[str, object]] = [
         {"app": "shop"},
         {"code": "H10"},
         {"app": "shop", "code": "H10"},
         {},
         {"q": parse_filter("status>=1 app:s*")},
-    ):
-        mine = await latest(db, **wanted)
-        for since in times:
-            for until in times:
-                for after in [None, *map(events.key_of, every)]:
-                    found = await latest(db, since=since, until=until, after=after, **wanted)
-                    expected = [
-                        one
-                        for one in mine
-                        if (since is None or one.event.ts >= since)
-                        and (until is None or one.event.ts < until)
-                        and (after is None or (one.event.ts, one.event.id) < (after.at, after.id))
-                    ]
-                    assert found == expected, (wanted, since, until, after)
+    ]
+    mine = [await latest(db, **wanted) for wanted in filters]
+
+    pages = list(product(range(len(filters)), times, times, cursors))
+    for number, since, until, after in pages[::PAGES_APART]:
+        found = await latest(db, since=since, until=until, after=after, **filters[number])
+        expected = [
+            one
+            for one in mine[number]
+            if (since is None or one.event.ts >= since)
+            and (until is None or one.event.ts < until)
+            and (after is None or (one.event.ts, one.event.id) < (after.at, after.id))
+        ]
+        assert found == expected, (filters[number], since, until, after)
 
 
 async def test_a_page_far_down_is_as_near_as_the_first(embedded_url: str) -> None:

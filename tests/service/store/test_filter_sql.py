@@ -22,6 +22,7 @@ from service.store.database import Database
 from service.store.filter_sql import Narrowed, narrowed, where
 from service.store.ids import new_id
 from service.store.tables import events
+from soak import FILTERS
 from vocabulary import router_line
 
 KNOWN = {1: App(1, "a", "production"), 2: App(2, "web.1", "H12"), 3: App(3, "503", "aB")}
@@ -77,7 +78,7 @@ def kept(shared_url: str) -> Iterator[Kept]:
     opened.close()
 
 
-@settings(max_examples=340, suppress_health_check=list(HealthCheck))
+@settings(max_examples=FILTERS, suppress_health_check=list(HealthCheck))
 @given(some=st.lists(kept_events(), min_size=4, max_size=4), filters=st.lists(trees, min_size=6, max_size=6))
 def test_sql_and_predicate_agree_on_any_filter_and_any_event(
     kept: Kept, some: Sequence[Event], filters: Sequence[Node]
