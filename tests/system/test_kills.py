@@ -20,6 +20,8 @@ from soak import KILLS, SOAK
 from told import ids_of_each, resolutions
 
 LINES_PER_SECOND = 800
+# So many are acknowledged before the next kill, however long the machine takes to start what was killed.
+BETWEEN_KILLS = 400
 # Now and then an answer is lost on its way, so that frames come twice; and nobody waits long for who has just been started.
 HABITS = Habits(answers_lost=0.02, delay_most_s=0.3)
 
@@ -65,14 +67,13 @@ async def under_load(served: Service, kill: Kill) -> None:
             await asyncio.sleep(random.uniform(0, 0.8))
             await kill()
             await telling
-            await eventually(lambda: progress(ledger), lambda now, before=before: now > before)
+            await eventually(lambda: progress(ledger), lambda now, before=before: now > before + BETWEEN_KILLS)
             # All are at work again before the next kill.
             await served.ready()
             await eventually(lambda: found(served), lambda seen, number=number: len(seen) == number)
         pouring.cancel()
         await asyncio.wait_for(logplex.emptied(), 60)
         ledger.compare(await kept_numbers(served))
-        assert len(ledger.acknowledged) > ledger.given / 2
         wanted = expected(story)
         assert len(wanted) == KILLS
         await eventually(lambda: found(served), lambda seen: seen == wanted)
