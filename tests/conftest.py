@@ -36,6 +36,20 @@ EMBEDDED = "pg18-embedded"
 # Where tests run on each server.
 ON_EACH = ("tests/service/store/", "tests/service/ingest/", "tests/test_migrations.py")
 
+# What takes longest begins first, or one core would wait for the other in the end; and first of all whole processes, which are
+# waited for while the other core is at work.
+FIRST = (
+    "tests/system/",
+    "tests/service/api/test_contract.py",
+    "tests/service/store/test_filter_sql.py",
+    "tests/service/api/test_stream.py",
+    "tests/service/test_live_is_backtest.py",
+    "tests/service/store/test_embedded.py",
+    "tests/service/cli/test_asking.py",
+    "tests/service/notify/world/",
+    "tests/test_samples.py",
+)
+
 # How long an example takes is up to the machine, and says nothing of what it shows.
 settings.register_profile("drainwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("drainwatch")
@@ -75,6 +89,12 @@ class Servers:
 def pytest_configure(config: pytest.Config) -> None:
     """A pytest that is told to end (SIGTERM) ends like one interrupted by Ctrl-C: with its servers stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts what takes longest in front; the rest stays in its order."""
+    items.sort(key=lambda item: next((n for n, begin in enumerate(FIRST) if item.nodeid.startswith(begin)), len(FIRST)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Service:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=10, trust_env=False
+            base_url=self.url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=30, verify=False, trust_env=False
         )
         self.process: subprocess.Popen[str] | None = None
 
@@ -110,13 +111,16 @@ def environment_of(home: Path, **more: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, of those that the system gives to nobody who asks for any: until it is taken, another
+    test's process may ask."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-async def eventually(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], *, seconds: float = 30) -> Any:
+async def eventually(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool], *, seconds: float = 60) -> Any:
     """The first answer to `ask` that `holds`; it is asked again until then."""
     give_up = asyncio.get_running_loop().time() + seconds
     while not holds(answer := await ask()):
