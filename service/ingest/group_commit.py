@@ -1,11 +1,14 @@
 """Many frames, one transaction: what waits at the same time is committed together, each app's messages as one chunk.
 
-Two committers take turns, each with a connection of its own: while one waits for the disk, frames gather for the other.
+A commit costs both sides a millisecond whatever is in it, so one is under way at a time, and it is waited for those who were
+just answered and come back. Only where one takes long, for a disk or a lock, a second committer goes on beside it, with a
+connection of its own.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
@@ -23,10 +26,13 @@ from service.store import partitions
 from service.store.database import Database
 
 COMMITTERS = 2
+# A commit that takes this long, twice as long as one of 3,000 lines, has others beside it.
+ALONE_SECONDS = 0.05
 # One transaction's worth: at 300 bytes a line some 10,000 lines, 30 ms of work for either side.
 BATCH_BYTES = 4 << 20
-# So often whoever stands at the door is let in before a batch is taken; then nobody is waited for.
-GATHERING_TURNS = 4
+# This share of what the last commit took it is waited for as many frames as there were then, and never longer than this.
+GATHERING_SHARE = 1 / 8
+MOST_GATHERING_SECONDS = 0.005
 AWAY_SECONDS = 0.1
 # A commit that takes this long is not waited for: nobody waits for its frames any more, and the server may be gone without a
 # word. Within the time that a process has to end in.
@@ -54,6 +60,11 @@ class GroupCommit:
         self._tallies = tallies or Tallies()
         self._queue: deque[Waiting] = deque()
         self._filled = asyncio.Event()
+        self._expected = 0  # frames in the next batch, if all who sent the last ones send another
+        self._gathering_s = 0.0
+        self._gathered = asyncio.Event()  # they are there
+        self._under_way = 0
+        self._over = asyncio.Event()  # a commit is
         self._closing = False
 
     @property
@@ -64,14 +75,26 @@ class GroupCommit:
     async def keep(self, waiting: Waiting) -> None:
         """Returns when the frame is committed, or was before. Cancelled, or raising StoreAway: it is not, unless its commit was
         under way."""
-        self._queue.append(waiting)
-        self._filled.set()
+        self.put(waiting)
         try:
             await waiting.done
         except asyncio.CancelledError:
-            if waiting in self._queue:
-                self._queue.remove(waiting)
+            self.take_back(waiting)
             raise
+
+    def put(self, waiting: Waiting) -> bool:
+        """Lets the frame wait for its commit, of which `waiting.done` tells; it is always taken."""
+        self._queue.append(waiting)
+        self._filled.set()
+        if len(self._queue) >= self._expected:
+            self._gathered.set()
+        return True
+
+    def take_back(self, waiting: Waiting) -> None:
+        """Nobody waits for the frame any more: it is not committed, unless its commit is under way."""
+        waiting.done.cancel()
+        if waiting in self._queue:
+            self._queue.remove(waiting)
 
     async def run(self) -> None:
         """Until `close` was called and nothing waits any more."""
@@ -94,9 +117,14 @@ class GroupCommit:
     async def _commit_for_ever(self) -> None:
         conn: Connection | None = None
         careful = False
-        while await self._gathered():
+        while await self._fills():
+            await self._turn()
+            await self._gather()
             if batch := self._take():  # the other committer may have been here
+                self._under_way += 1
                 conn, careful = await self._commit_batch(batch, conn, careful=careful)
+                self._under_way -= 1
+                self._over.set()
             del batch
         _close(conn)
 
@@ -134,6 +162,8 @@ class GroupCommit:
         for one in batch:
             if not one.done.done():
                 one.done.set_result(None)
+        self._expected = len(batch) + len(self._queue)
+        self._gathering_s = min((perf_counter() - began) * GATHERING_SHARE, MOST_GATHERING_SECONDS)
         return conn, False
 
     def _give_back(self, batch: Sequence[Waiting]) -> None:
@@ -150,19 +180,30 @@ class GroupCommit:
             await asyncio.sleep(AWAY_SECONDS)
         return False
 
-    async def _gathered(self) -> bool:
+    async def _fills(self) -> bool:
         """Whether anything waits; False when nothing ever will any more."""
         while not self._queue:
             if self._closing:
                 return False
             self._filled.clear()
             await self._filled.wait()
-        for _ in range(GATHERING_TURNS):  # more may stand at the door: each turn of the loop lets in all that do
-            gathered = len(self._queue)
-            await asyncio.sleep(0)
-            if len(self._queue) <= gathered:
-                break
         return True
+
+    async def _turn(self) -> None:
+        """Waits for the commit that is under way, for its usual time."""
+        if self._under_way:
+            self._over.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ALONE_SECONDS):
+                    await self._over.wait()
+
+    async def _gather(self) -> None:
+        """Waits a moment for as many frames as there were last time."""
+        if len(self._queue) < self._expected:
+            self._gathered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gathering_s):
+                    await self._gathered.wait()
 
     def _take(self) -> list[Waiting]:
         """What waits, up to BATCH_BYTES."""
