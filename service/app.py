@@ -23,10 +23,11 @@ from service.detect.table import RuleError
 from service.errors import SettingError, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
-from service.ingest.endpoint import DrainEndpoint, Keep, Limits, Receive, Scope, Send
+from service.ingest.endpoint import DrainEndpoint, Keeping, Limits, Receive, Scope, Send
 from service.ingest.group_commit import GroupCommit
 from service.ingest.known_drains import KnownDrains
 from service.ingest.safekeeping import Safekeeping
+from service.ingest.short_way import short_way
 from service.ingest.spool import Spool
 from service.ingest.tallies import Tallies
 from service.log import log
@@ -218,16 +219,16 @@ async def in_process(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 def drain_endpoint(
-    settings: Settings, authentication: Authentication, keep: Keep, reading: Reading, tallies: Tallies
+    settings: Settings, authentication: Authentication, keeping: Keeping, reading: Reading, tallies: Tallies
 ) -> DrainEndpoint:
-    """POST /drain, between those who post and `keep`, which keeps their frames."""
+    """POST /drain, between those who post and who keeps their frames."""
     admission = Admission(settings.ingest.admission_bytes)
     metrics.ADMISSION_BYTES.set_function(lambda: admission.inside)
     metrics.ADMISSION_WAITING.set_function(lambda: admission.waiting)
     return DrainEndpoint(
         authentication,
         admission,
-        keep,
+        keeping,
         reading,
         Limits(max_body=settings.ingest.max_body, hold_s=settings.ingest.hold_s),
         tallies,
@@ -250,15 +251,16 @@ async def serve_web(
     group_commit = GroupCommit(db, tallies, reading, holds=spool is None)
     metrics.COMMIT_WAITING.set_function(lambda: group_commit.waiting)
     rooms = [_Room(tallies.run(db), tallies.close), _Room(group_commit.run(), group_commit.close)]
-    keep, known_drains, there = group_commit.keep, None, None
+    keeping: Keeping = group_commit
+    known_drains, there = None, None
     if spool is not None:
         known_drains = KnownDrains.read(spool.folder)
         safekeeping = Safekeeping(db, group_commit, spool, reading, tallies, is_ready)
-        keep, there = safekeeping.keep, safekeeping.there
+        keeping, there = safekeeping, safekeeping.there
         rooms += [_Room(known_drains.run(db), known_drains.close), _Room(safekeeping.run(), safekeeping.close)]
-    drain = drain_endpoint(settings, Authentication(db, known_drains), keep, reading, tallies)
+    drain = drain_endpoint(settings, Authentication(db, known_drains), keeping, reading, tallies)
     questions = create_app(settings, db, tallies)
-    server = _server(_Doors(drain, questions))
+    server = _server(_Doors(drain, questions), drain)
     async with _running(rooms) as running:
         if there and (is_ready is None or is_ready.done()):  # the first frames need not go through the spool
             with contextlib.suppress(TimeoutError):
@@ -292,11 +294,11 @@ async def _running(rooms: Sequence[_Room]) -> AsyncIterator[Sequence[asyncio.Tas
         await task
 
 
-def _server(application: "_Doors") -> "_Server":
+def _server(application: "_Doors", drain: DrainEndpoint) -> "_Server":
     return _Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=short_way(drain),
             ws="none",
             lifespan="off",
             proxy_headers=False,  # the links it prints are of DRAINWATCH_PUBLIC_URL

@@ -26,8 +26,7 @@ class Admission:
 
     async def enter(self, size: int) -> None:
         """Admits `size` bytes, sooner or later; the caller bounds the wait. Larger than the bound is let in alone."""
-        if not self._line and self._fits(size):
-            self._inside += size
+        if self.enters(size):
             return
         turn = asyncio.get_running_loop().create_future()
         self._line.append((size, turn))
@@ -41,6 +40,13 @@ class Admission:
                 self._line = deque(one for one in self._line if one[1] is not turn)
                 self._let_in()
             raise
+
+    def enters(self, size: int) -> bool:
+        """Admits `size` bytes if it can be at once."""
+        if self._line or not self._fits(size):
+            return False
+        self._inside += size
+        return True
 
     def leave(self, size: int) -> None:
         """Releases what was admitted."""

@@ -61,10 +61,8 @@ class Authentication:
         if authorization is None:
             return None
         digest = hashlib.sha256(authorization.encode("latin-1")).digest()
-        if proved := self._proved.get(digest):
-            known, drain = proved
-            if self._known.get(drain.app) is known and monotonic() - known.read_at < FRESH_SECONDS:
-                return drain
+        if drain := self._proved_by(digest):
+            return drain
         app, secret = _basic(authorization)
         if app is None:
             return None
@@ -77,12 +75,23 @@ class Authentication:
             self._proved[digest] = self._known[app], found
         return found
 
+    def proved(self, authorization: bytes) -> DrainCredentials | None:
+        """The drain whose credentials the header has held within FRESH_SECONDS; None where only `drain_of` can tell."""
+        return self._proved_by(hashlib.sha256(authorization).digest())
+
     def app_of(self, authorization: str | None) -> int | None:
         """The id of the app that the header names, whoever sends it; None where it names none of ours. Asks nobody: it knows
         those that `drain_of` was just asked about."""
         app, _ = _basic(authorization)
         known = self._known.get(app) if app is not None else None
         return known.credentials[0].app_id if known and known.credentials else None
+
+    def _proved_by(self, digest: bytes) -> DrainCredentials | None:
+        if proved := self._proved.get(digest):
+            known, drain = proved
+            if self._known.get(drain.app) is known and monotonic() - known.read_at < FRESH_SECONDS:
+                return drain
+        return None
 
     async def _certain(self, app: str, fresh_seconds: float) -> list[DrainCredentials]:
         """The app's drains as they were at most `fresh_seconds` ago. Raises StoreAway."""

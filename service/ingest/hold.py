@@ -6,14 +6,25 @@ the same time, so they end in the order in which they began, and only the first 
 
 import asyncio
 from types import TracebackType
+from typing import Protocol
+
+
+class Ending(Protocol):
+    """What may last until `until`, by the clock of `loop`; then it is given up, perhaps more than once."""
+
+    loop: asyncio.AbstractEventLoop
+    until: float
+
+    def give_up(self) -> None:
+        """Its time is over."""
 
 
 class Hold:
-    """Gives each task that begins with it so many seconds. Belongs to one event loop."""
+    """Gives each task that begins with it, or whatever else enters it, so many seconds. Belongs to one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._held: dict[Held, None] = {}  # in the order of their ends
+        self._held: dict[Ending, None] = {}  # in the order of their ends
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> "Held":
@@ -24,13 +35,13 @@ class Hold:
         assert task is not None
         return Held(self, loop, task)
 
-    def enter(self, held: "Held") -> None:
-        """From now on `held` is given up at its end."""
+    def enter(self, held: Ending) -> None:
+        """From now on `held` is given up at its end, `seconds` from now."""
         self._held[held] = None
         if self._timer is None:
             self._timer = held.loop.call_at(held.until, self._ring, held.loop)
 
-    def leave(self, held: "Held") -> None:
+    def leave(self, held: Ending) -> None:
         """`held` is over."""
         del self._held[held]
 

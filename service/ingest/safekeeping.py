@@ -96,6 +96,15 @@ class Safekeeping:
         self._look.set()
         return None
 
+    def put(self, waiting: Waiting) -> bool:
+        """Lets the frame wait for its commit, if the database is there."""
+        return self._there.is_set() and self._group_commit.put(waiting)
+
+    def take_back(self, waiting: Waiting) -> None:
+        """The frame has waited too long: for all that can be told, the database is away."""
+        self._group_commit.take_back(waiting)
+        self._lose(TimeoutError())
+
     async def run(self) -> None:
         """Until `close` is called: looks for the database, tells it what waits here, and drains the spool.
 

@@ -22,9 +22,13 @@ async def open_door(db: Database) -> AsyncIterator[Callable[..., Any]]:
     stop = asyncio.Event()
     opened: list[tuple[asyncio.Task[None], httpx.AsyncClient]] = []
 
-    async def open_(**environment: str) -> Door:
+    async def open_(*, hold_s: float = 4.0, **environment: str) -> Door:
         settings = read_settings({"DATABASE_URL": "postgres://given/", **environment})
-        settings = replace(settings, server=replace(settings.server, public_url="https://logs.example.com"))
+        settings = replace(
+            settings,
+            server=replace(settings.server, public_url="https://logs.example.com"),
+            ingest=replace(settings.ingest, hold_s=hold_s),
+        )
         listening = listen("127.0.0.1", 0)
         port = listening.getsockname()[1]
         task = asyncio.create_task(serve_web(settings, db, stop, listening))

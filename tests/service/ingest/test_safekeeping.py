@@ -49,7 +49,7 @@ async def test_what_is_posted_while_the_database_is_away_is_answered_at_once_and
 async def test_a_database_that_does_not_answer_costs_one_frame_the_patience_and_the_next_none(
     town: Town, no_patience: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with town.door(hold_s=20.0) as door:
+    async with town.door(hold_s=6.0) as door:
         for _ in range(3):  # until both committers are connected
             await asyncio.gather(*(door.post(frame_of(talk(number)), frame_id=str(number)) for number in range(20)))
         town.gate.deafen()

@@ -136,7 +136,7 @@ async def test_what_is_not_stored_within_the_time_is_a_refusal(db: Database) -> 
     endpoint = DrainEndpoint(
         Authentication(db),
         Admission(1 << 20),
-        nobody_commits.keep,
+        nobody_commits,
         READING,
         Limits(max_body=1 << 20, hold_s=0.1),
         tallies,
