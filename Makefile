@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check install
 SAMPLE := DRAINWATCH_CONFIG=samples/drainwatch.toml
 
 # What `make bench` measures, in this order; the longest last.
-BENCHES := parse ingest space search asking latency idle overload
+BENCHES := parse ingest pairs space search asking latency idle overload
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test soak check format bench clean

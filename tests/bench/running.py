@@ -1,4 +1,4 @@
-"""What is measured: a web process and a worker on a database that syncs to disk."""
+"""What is measured: web processes and workers on a database that syncs to disk."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,13 @@ DRAINWATCH = str(Path(sys.executable).parent / "drainwatch")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The database, the process that listens on `port`, and the worker, if there is one."""
+    """The database, the process that listens on `port`, and the worker, if there is one; and the ports of all that listen."""
 
     db: Database
     web: "subprocess.Popen[bytes]"
     port: int
-    worker: "subprocess.Popen[bytes] | None" = None
+    worker: "subprocess.Popen[bytes] | None"
+    ports: Sequence[int]
 
     @property
     def url(self) -> str:
@@ -43,21 +44,22 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*, worker: bool) -> AsyncIterator[Running]:
-    """A web process, and a worker too where one is wanted; all of it is gone afterwards."""
+async def running(*, worker: bool, of_each: int = 1) -> AsyncIterator[Running]:
+    """A web process, and a worker too where one is wanted, or several of each; all of it is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         home.chmod(0o711)  # Postgres may run as another user
         postgres = EmbeddedPostgres(home)
         url = await postgres.start()
-        db, port = Database.open(url), free_port()
+        db, ports = Database.open(url), [free_port() for _ in range(of_each)]
         try:
             await schema.migrate(url)
             with contextlib.ExitStack() as processes:
-                web = processes.enter_context(_process("web", url, home, port))
-                works = processes.enter_context(_process("worker", url, home, port)) if worker else None
-                await _listens(web, port)
-                yield Running(db, web, port, works)
+                webs = [processes.enter_context(_process("web", url, home, port)) for port in ports]
+                workers = [processes.enter_context(_process("worker", url, home, port)) for port in ports if worker]
+                for web, port in zip(webs, ports, strict=True):
+                    await _listens(web, port)
+                yield Running(db, webs[0], ports[0], workers[0] if worker else None, ports)
         finally:
             await db.close()
             await postgres.stop()
@@ -66,7 +68,7 @@ async def running(*, worker: bool) -> AsyncIterator[Running]:
 @contextmanager
 def _process(command: str, url: str, home: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "DATABASE_URL": url, "PORT": str(port), "DRAINWATCH_HOME": str(home)}
-    with (home / f"{command}.log").open("wb") as log:
+    with (home / f"{command}-{port}.log").open("wb") as log:
         process = subprocess.Popen([DRAINWATCH, command], env=environment, stderr=log)
     try:
         yield process
