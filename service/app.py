@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from parsers.frame import Reading
-from service import api, collector, metrics
+from service import api, interpreter, metrics
 from service.access import Access
 from service.detect.rule_book import RuleBook
 from service.detect.table import RuleError
@@ -57,7 +57,7 @@ async def run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> 
     `migrate`: brings the schema up to date first; else an old one is refused. Raises SettingError where it cannot start.
     """
     rules = read_rules(settings)
-    collector.settle()
+    interpreter.settle()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -45,7 +45,7 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Show the incidents that the rules would have opened; exit status 1 where there are any. Nothing is sent."""
-    from service import collector
+    from service import interpreter
     from service.cli import show
     from service.settings import read_settings
 
@@ -54,7 +54,7 @@ def backtest(
     if files and (since or until):
         raise DrainwatchError("--since and --until are for what the service has kept; a file is read whole")
     settings = read_settings({**os.environ, "DRAINWATCH_CONFIG": str(config)} if config else os.environ)
-    collector.settle()
+    interpreter.settle()
     began = monotonic()
     changes = [_change(one) for one in set or ()]
     if files:

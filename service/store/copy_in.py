@@ -1,11 +1,12 @@
-"""Rows as COPY takes them in binary (PostgreSQL: COPY, Binary Format), for tables whose columns are known beforehand.
+"""Rows as COPY takes them in binary (PostgreSQL: COPY, Binary Format), for tables whose columns are known beforehand; several
+tables, and what is to be done after them, in one round trip.
 
 asyncpg's own `copy_records_to_table` asks the server for the columns' types before each COPY, which with nothing prepared
 under a name costs two round trips a table and commit: a third of the time that a commit took.
 """
 
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
@@ -19,6 +20,7 @@ Columns = Mapping[str, Callable[[Any], bytes]]
 
 _BEGIN = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _END = b"\xff\xff"
+_COPY_DONE = b"c\x00\x00\x00\x04"  # PostgreSQL: Message Formats
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # Postgres's
 _TEXT_OID = 25
@@ -85,21 +87,36 @@ def jsonb(value: Mapping[str, Any]) -> bytes:
     return bytea(b"\x01" + to_json(value))
 
 
-async def copy_in(
-    conn: "asyncpg.Connection[asyncpg.Record]",
-    table: str,
-    columns: Columns,
-    rows: Sequence[Sequence[Any]],
-) -> None:
-    """Adds `rows`, whose values stand in the order of `columns`, each written as its column's encoder does."""
+def encoded(columns: Columns, rows: Sequence[Sequence[Any]]) -> bytes:
+    """`rows`, whose values stand in the order of `columns`, each written as its column's encoder does."""
     if not rows:
-        return
+        return _BEGIN + _END
     # By columns, so that only the encoders run as Python.
-    encoded = [map(*column) for column in zip(columns.values(), zip(*rows, strict=True), strict=True)]
+    values = [map(*column) for column in zip(columns.values(), zip(*rows, strict=True), strict=True)]
     counts = [struct.pack(">h", len(columns))] * len(rows)
-    body = b"".join((_BEGIN, *chain.from_iterable(zip(counts, *encoded, strict=True)), _END))
+    return b"".join((_BEGIN, *chain.from_iterable(zip(counts, *values, strict=True)), _END))
 
-    async def source() -> AsyncIterator[bytes]:
-        yield body
 
-    await conn.copy_to_table(table, source=source(), columns=list(columns), format="binary")
+def copying(table: str, columns: Columns) -> str:
+    """The statement that takes rows with these columns."""
+    return f"copy {table} ({','.join(columns)}) from stdin (format binary)"
+
+
+async def copy_in(
+    conn: "asyncpg.Connection[asyncpg.Record]", statements: Sequence[str], rows: AsyncIterable[bytes], then: str = ""
+) -> None:
+    """Runs `statements`, one or more, with the encoded rows of each, and `then` what else there is to do.
+
+    A simple query may hold several COPYs and other statements, and the server reads the rows of one after those of another
+    (PostgreSQL: Message Flow). asyncpg knows of one: it writes the end of the last, and the others' is written here.
+    """
+
+    async def all_rows() -> AsyncIterator[bytes]:
+        is_further = False
+        async for some in rows:
+            if is_further:
+                conn._transport.write(_COPY_DONE)
+            is_further = True
+            yield some
+
+    await conn._copy_in(";".join((*statements, then)), all_rows(), None)

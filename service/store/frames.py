@@ -19,7 +19,22 @@ from uuid import UUID
 
 import asyncpg
 
-from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid, word, words
+from service.store.copy_in import (
+    Columns,
+    bytea,
+    copy_in,
+    copying,
+    encoded,
+    int2,
+    int4,
+    jsonb,
+    text,
+    texts,
+    timestamp,
+    uuid,
+    word,
+    words,
+)
 from service.store.wakeups import PENDING
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -110,11 +125,9 @@ class Claim:
         gives False."""
         is_new = await self._claimed and (not further or await self._claim(further))
         if is_new:
-            await _copy(self._conn, rows)
-        # One round trip for all that is left to do.
-        await self._conn.execute(
-            f"{_coming(rows.pending)} {_notifying(rows.pending)}; commit" if is_new else "rollback"
-        )
+            await write(self._conn, rows, "commit")
+        else:
+            await self._conn.execute("rollback")
         return is_new
 
     async def give_up(self, error: BaseException) -> None:
@@ -170,25 +183,30 @@ async def claim(
     return fresh
 
 
-async def write(conn: Connection, rows: Rows) -> None:
-    """Adds all of `rows`, and wakes the worker once they are committed."""
-    await _copy(conn, rows)
-    if rows.pending:
-        await conn.execute(f"{_coming(rows.pending)} {_notifying(rows.pending)}")
+async def write(conn: Connection, rows: Rows, then: str = "") -> None:
+    """Adds all of `rows`, wakes the worker once they are committed, and does `then`. One round trip; Postgres takes the events
+    while the chunks are still being compressed."""
+    tables = (("events", EVENT_COLUMNS, rows.events), ("quarantine", QUARANTINE_COLUMNS, rows.quarantine))
+    made = [(copying(table, columns), encoded(columns, some)) for table, columns, some in tables if some]
+    copies = [statement for statement, _ in made]
+    if rows.chunks:
+        copies.append(copying("chunks", CHUNK_COLUMNS))
 
+    async def all_rows() -> AsyncIterator[bytes]:
+        for _, some in made:
+            yield some
+        if rows.chunks:
+            yield encoded(CHUNK_COLUMNS, [(*row, await body) for row, body in rows.chunks])
 
-async def _copy(conn: Connection, rows: Rows) -> None:
-    if rows.events:
-        await copy_in(conn, "events", EVENT_COLUMNS, rows.events)
-    if rows.quarantine:
-        await copy_in(conn, "quarantine", QUARANTINE_COLUMNS, rows.quarantine)
-    if rows.chunks:  # last, for they are still being compressed
-        chunks = [(*row, await body) for row, body in rows.chunks]
-        await copy_in(conn, "chunks", CHUNK_COLUMNS, chunks)
+    finish = f"{_coming(rows.pending)}{then}"
+    if copies:
+        await copy_in(conn, copies, all_rows(), finish)
+    elif finish:
+        await conn.execute(finish)
 
 
 def _coming(pending: Sequence[Pending]) -> str:
-    """The statements that say to workers and to streams which chunks come with this transaction; none where there are none."""
+    """The statements that tell workers and streams which chunks come with this transaction; none where there are none."""
     if not pending:
         return ""
     news = ",".join(
@@ -202,6 +220,7 @@ def _coming(pending: Sequence[Pending]) -> str:
     return f"""
         insert into pending (app_id, chunk_id, received_at, newest_at, events, traffic, unfinished) values {news};
         insert into arrivals (app_id, chunk_id, received_at, events) values {arrivals};
+        {_notifying(pending)};
     """  # noqa: S608 - numbers, ids and times of our own making
 
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from statistics import median
 
 import zstandard
+from copied import copy_rows
 from figures import Figure, record
 from traffic import lines
 
 from parsers.filters import parse_filter
 from service.store import apps, chunks, schema
 from service.store.chunks import Wanted
-from service.store.copy_in import copy_in
 from service.store.database import Database
 from service.store.embedded import EmbeddedPostgres
 from service.store.frames import CHUNK_COLUMNS
@@ -89,9 +89,9 @@ async def fill(db: Database, file: Path, number: int) -> int:
             processes = ["router", "web.1", "web.2", "web.3", "web.4"]
             rows.append((app.id, received_at, new_id(received_at), at, at, len(some), processes, len(body), packed))
             if len(rows) == 100:
-                await copy_in(conn, "chunks", CHUNK_COLUMNS, rows)
+                await copy_rows(conn, "chunks", CHUNK_COLUMNS, rows)
                 rows = []
-        await copy_in(conn, "chunks", CHUNK_COLUMNS, rows)
+        await copy_rows(conn, "chunks", CHUNK_COLUMNS, rows)
     await conn.execute("vacuum analyze chunks")
     await conn.close()
     return size

@@ -1,14 +1,29 @@
-"""COPY's binary form: what goes in comes out the same, whatever the values."""
+"""COPY's binary form: what goes in comes out the same, whatever the values; and many tables in one query."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from copied import copy_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.store.copy_in import Columns, bytea, copy_in, int2, int4, jsonb, text, texts, timestamp, uuid
+from service.store.copy_in import (
+    Columns,
+    bytea,
+    copy_in,
+    copying,
+    encoded,
+    int2,
+    int4,
+    jsonb,
+    text,
+    texts,
+    timestamp,
+    uuid,
+)
 from service.store.database import Database
 
 COLUMNS: Columns = {
@@ -42,7 +57,7 @@ async def test_every_value_comes_back_as_it_went_in(db: Database, rows: list[tup
         await conn.execute(
             "create temp table kept (n serial, a smallint, b int, c timestamptz, d uuid, e bytea, f text, g text[], h jsonb)"
         )
-        await copy_in(conn, "kept", COLUMNS, rows)
+        await copy_rows(conn, "kept", COLUMNS, rows)
         kept = await conn.fetch("select a, b, c, d, e, f, g, h from kept order by n")
         assert [tuple(row) for row in kept] == rows
     finally:
@@ -54,11 +69,72 @@ async def test_a_value_that_postgres_refuses_is_a_data_error_and_leaves_the_conn
     try:
         await conn.execute("create temp table kept (f text)")
         with pytest.raises(asyncpg.DataError):
-            await copy_in(conn, "kept", {"f": text}, [("a\x00b",)])
+            await copy_rows(conn, "kept", {"f": text}, [("a\x00b",)])
         with pytest.raises(ValueError):
-            await copy_in(conn, "kept", {"f": text}, [("\ud800",)])
-        await copy_in(conn, "kept", {"f": text}, [("good",)])
+            await copy_rows(conn, "kept", {"f": text}, [("\ud800",)])
+        await copy_rows(conn, "kept", {"f": text}, [("good",)])
         assert await conn.fetchval("select count(*) from kept") == 1
+    finally:
+        await conn.close()
+
+
+EITHER = {"n": int4}
+
+
+async def each(*bodies: bytes) -> AsyncIterator[bytes]:
+    for body in bodies:
+        yield body
+
+
+async def two_tables(conn: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+    await conn.execute("create temp table one (n int check (n > 0)); create temp table other (n int)")
+    return [copying("one", EITHER), copying("other", EITHER)]
+
+
+async def test_several_tables_and_what_comes_after_them_are_one_query(db: Database) -> None:
+    conn = await db.asyncpg()
+    try:
+        copies = await two_tables(conn)
+        many = [(number,) for number in range(1, 100_001)]
+        await conn.execute("begin")
+        after = "insert into other values (7); insert into other values (8); commit"
+        await copy_in(conn, copies, each(encoded(EITHER, many), encoded(EITHER, [(5,), (6,)])), after)
+        assert not conn.is_in_transaction()
+        assert await conn.fetchval("select count(*) from one") == len(many)
+        assert [row["n"] for row in await conn.fetch("select n from other order by n")] == [5, 6, 7, 8]
+    finally:
+        await conn.close()
+
+
+@pytest.mark.parametrize("bad", [(-1, 5), (5, "no number")])
+async def test_where_one_table_is_refused_nothing_is_kept_and_the_connection_is_good(
+    db: Database, bad: tuple[object, object]
+) -> None:
+    conn = await db.asyncpg()
+    try:
+        copies = await two_tables(conn)
+        first, second = (encoded(EITHER, [(n,)]) if isinstance(n, int) else b"no COPY at all" for n in bad)
+        with pytest.raises((asyncpg.IntegrityConstraintViolationError, asyncpg.BadCopyFileFormatError)):
+            async with conn.transaction():
+                await copy_in(conn, copies, each(first, second), "insert into other values (7)")
+        assert await conn.fetchval("select (select count(*) from one) + (select count(*) from other)") == 0
+    finally:
+        await conn.close()
+
+
+async def test_where_the_rows_of_the_second_table_cannot_be_made_nothing_is_kept(db: Database) -> None:
+    conn = await db.asyncpg()
+    try:
+        copies = await two_tables(conn)
+
+        async def rows() -> AsyncIterator[bytes]:
+            yield encoded(EITHER, [(1,)])
+            raise OverflowError("too much")
+
+        with pytest.raises(OverflowError):
+            async with conn.transaction():
+                await copy_in(conn, copies, rows())
+        assert await conn.fetchval("select count(*) from one") == 0
     finally:
         await conn.close()
 

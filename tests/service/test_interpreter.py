@@ -1,12 +1,13 @@
 """The collector looks seldom, and still finds what only points to itself."""
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from service import collector
+from service import interpreter
 
 
 class Knot:
@@ -18,11 +19,12 @@ class Knot:
 
 @pytest.fixture
 def settled() -> Iterator[None]:
-    before = gc.get_threshold()
-    collector.settle()
+    before, interval = gc.get_threshold(), sys.getswitchinterval()
+    interpreter.settle()
     yield
     gc.unfreeze()
     gc.set_threshold(*before)
+    sys.setswitchinterval(interval)
 
 
 def test_what_is_made_and_dropped_is_never_looked_at(settled: None) -> None:
