@@ -173,7 +173,8 @@ def _counted(shares: Sequence[Sifted]) -> Minute:
             codes[code] += 1
         for times, taken in ((connect_times, connect_ms), (service_times, service_ms)):
             if taken is not None:
-                times[bucket_of(taken)] += 1
+                bucket = bucket_of(taken)
+                times[bucket] = times.get(bucket, 0) + 1
     return Minute(
         lines=sum(share.lines for share in shares),
         requests=len(usual) + len(others),
@@ -181,15 +182,16 @@ def _counted(shares: Sequence[Sifted]) -> Minute:
         bytes=sent,
         by_status=dict(classes),
         by_code=dict(codes),
-        service=dict(service_times),
-        connect=dict(connect_times),
+        service=service_times,
+        connect=connect_times,
     )
 
 
-def _times(words: Mapping[bytes, int]) -> Counter[int]:
-    times: Counter[int] = Counter()
+def _times(words: Mapping[bytes, int]) -> dict[int, int]:
+    times: dict[int, int] = {}
     for word, many in words.items():
-        times[_bucket_of_word(word)] += many
+        bucket = _bucket_of_word(word)
+        times[bucket] = times.get(bucket, 0) + many
     return times
 
 
