@@ -42,8 +42,9 @@ BATCH_CHUNKS = 200
 # So many apps are folded at a time: most of a fold is waiting for the database, and an app that has much to fold must not keep
 # the others waiting.
 LANES = 3
-# An app whose lines never stop is folded again no sooner than its last fold took, or this: to fold what came in 50 ms costs
-# nearly as much as what came in a hundred.
+# An app whose lines never stop is folded again no sooner than after so many times what its last fold took, or this: to fold
+# what came in 20 ms costs nearly as much as what came in fifty, and web processes have better use for the time.
+BREATHS = 3
 MOST_BREATH_SECONDS = 0.25
 # An app whose fold fails is tried again after this long.
 RESTING_SECONDS = 5.0
@@ -159,7 +160,7 @@ class Watch:
                 async with self._db.begin() as conn:
                     chunks = await self._fold_app(conn, lease, started_at=started_at, now=now)
             if chunks < BATCH_CHUNKS:
-                self._breath[lease.app_id] = monotonic() + min(monotonic() - began, MOST_BREATH_SECONDS)
+                self._breath[lease.app_id] = monotonic() + min(BREATHS * (monotonic() - began), MOST_BREATH_SECONDS)
         except StoreAway:
             raise
         except Overtaken:
