@@ -1,5 +1,6 @@
 """COPY's binary form: what goes in comes out the same, whatever the values; and many tables in one query."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -81,9 +82,10 @@ async def test_a_value_that_postgres_refuses_is_a_data_error_and_leaves_the_conn
 EITHER = {"n": int4}
 
 
-async def each(*bodies: bytes) -> AsyncIterator[bytes]:
+async def each(*bodies: bytes, pause: float = 0.0) -> AsyncIterator[bytes]:
     for body in bodies:
         yield body
+        await asyncio.sleep(pause)  # the server may already have answered
 
 
 async def two_tables(conn: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
@@ -106,9 +108,10 @@ async def test_several_tables_and_what_comes_after_them_are_one_query(db: Databa
         await conn.close()
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.1])
 @pytest.mark.parametrize("bad", [(-1, 5), (5, "no number")])
 async def test_where_one_table_is_refused_nothing_is_kept_and_the_connection_is_good(
-    db: Database, bad: tuple[object, object]
+    db: Database, bad: tuple[object, object], pause: float
 ) -> None:
     conn = await db.asyncpg()
     try:
@@ -116,7 +119,7 @@ async def test_where_one_table_is_refused_nothing_is_kept_and_the_connection_is_
         first, second = (encoded(EITHER, [(n,)]) if isinstance(n, int) else b"no COPY at all" for n in bad)
         with pytest.raises((asyncpg.IntegrityConstraintViolationError, asyncpg.BadCopyFileFormatError)):
             async with conn.transaction():
-                await copy_in(conn, copies, each(first, second), "insert into other values (7)")
+                await copy_in(conn, copies, each(first, second, pause=pause), "insert into other values (7)")
         assert await conn.fetchval("select (select count(*) from one) + (select count(*) from other)") == 0
     finally:
         await conn.close()
