@@ -15,8 +15,8 @@ _SWITCH_SECONDS = 0.0002
 
 
 def settle() -> None:
-    """From now on the collector looks seldom, and never at what is there already (modules, rules, routes), and threads take
-    turns sooner."""
+    """From now on the collector looks seldom, and never at what is there already (modules, rules), and threads take turns
+    sooner."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

@@ -107,7 +107,8 @@ class DrainEndpoint:
         if (
             headers.get(b"content-type") != CONTENT_TYPE
             or b"content-encoding" in headers
-            or not 0 < size <= min(self._limits.max_body, INLINE_BYTES)
+            or not 0 < size < INLINE_BYTES
+            or size > self._limits.max_body
         ):
             return False
         drain = self._authentication.proved(headers.get(b"authorization", b""))
@@ -116,12 +117,6 @@ class DrainEndpoint:
         loop = asyncio.get_running_loop()
         posted = Posted(drain, body, _name(headers, body), datetime.now(UTC), headers.get(b"logplex-msg-count"))
         taken = _Taken(posted, self._keeping, self._short_hold.seconds, loop)
-        if not self._keeping.put(taken.waiting):
-            self._admission.leave(size)
-            return False
-        self._tallies.heard(drain, headers, posted.received_at)
-        self._short_hold.enter(taken)
-        scope[_BEGAN] = taken.began
 
         def is_over(done: "asyncio.Future[None]") -> None:
             self._short_hold.leave(taken)
@@ -131,7 +126,13 @@ class DrainEndpoint:
                 metrics.ANSWERS.note(204, loop.time() - taken.began)
             over(stored)
 
+        if not self._keeping.put(taken.waiting):
+            self._admission.leave(size)
+            return False
         taken.waiting.done.add_done_callback(is_over)
+        self._short_hold.enter(taken)
+        scope[_BEGAN] = taken.began
+        self._tallies.heard(drain, headers, posted.received_at)
         return True
 
     async def _keep(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:

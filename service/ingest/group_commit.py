@@ -144,11 +144,11 @@ class GroupCommit:
                 named, kept = await read_and_commit(conn, frames, self._reading, careful=careful)
         except Exception as error:
             self._give_back(batch)
+            _close(conn)  # PgBouncer may wait for the end of a COPY on it (`copy_in.py`)
             if isinstance(error, asyncpg.CheckViolationError):
-                return conn, await self._make_partitions()
+                return None, await self._make_partitions()
             if is_refused(error) and not careful:
-                return conn, True
-            _close(conn)
+                return None, True
             metrics.COMMIT_FAILURES.inc()
             log.warning("ingest.commit_failed", frames=len(batch), reason=reason_of(error))
             if self._holds:
@@ -164,6 +164,8 @@ class GroupCommit:
                 one.done.set_result(None)
         self._expected = len(batch) + len(self._queue)
         self._gathering_s = min((perf_counter() - began) * GATHERING_SHARE, MOST_GATHERING_SECONDS)
+        if careful:  # it holds what was refused
+            _close(conn)
         return conn, False
 
     def _give_back(self, batch: Sequence[Waiting]) -> None:

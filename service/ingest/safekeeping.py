@@ -31,8 +31,9 @@ from service.store import partitions, spools
 from service.store.database import Database, is_away
 from service.store.drains import DrainCredentials
 
-# How long a frame waits for its commit before it is spooled: half of its hold, and many times what a commit takes.
-PATIENCE_SECONDS = 2.0
+# How long a frame waits for its commit before it is spooled: many times what a commit takes, and less than the half of its hold
+# that it has left where it went the short way first.
+PATIENCE_SECONDS = 1.5
 # How often a database that is away is asked for.
 AWAY_SECONDS = 0.2
 # One transaction's worth of what is drained: 3,000 lines, 20 ms, so that new frames find the process free.
@@ -98,7 +99,10 @@ class Safekeeping:
 
     def put(self, waiting: Waiting) -> bool:
         """Lets the frame wait for its commit, if the database is there."""
-        return self._there.is_set() and self._group_commit.put(waiting)
+        if not self._there.is_set():
+            return False
+        waiting.done.add_done_callback(self._heed)  # before anybody else, who then finds it spooled
+        return self._group_commit.put(waiting)
 
     def take_back(self, waiting: Waiting) -> None:
         """The frame has waited too long: for all that can be told, the database is away."""
@@ -217,6 +221,10 @@ class Safekeeping:
             log.warning("spool.spooling", reason=reason)
             self._group_commit.give_up(error)
         self._look.set()
+
+    def _heed(self, done: "asyncio.Future[None]") -> None:
+        if not done.cancelled() and isinstance(error := done.exception(), StoreAway):
+            self._lose(error)
 
     def _tell_drained(self) -> None:
         if self._drained and self._spool.since is None:

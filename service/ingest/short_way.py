@@ -28,22 +28,24 @@ class _Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._endpoint = endpoint
         self._receives = False
-        self._begun: RequestResponseCycle | None = None  # a request to /drain whose head has just come
+        self._arrived: RequestResponseCycle | None = None  # a request to /drain whose head has just come
 
     def data_received(self, data: bytes) -> None:
         """What the client has sent."""
         self._receives = True
-        super().data_received(data)
-        self._receives = False
-        if self._begun is not None:
-            request, self._begun = self._begun, None
+        try:
+            super().data_received(data)
+        finally:
+            self._receives = False
+        if self._arrived is not None:
+            request, self._arrived = self._arrived, None
             if not self._takes(request):
                 self._go_the_whole_way(request)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Not one that has waited behind another, nor one that uvicorn refuses by an application of its own.
         if self._receives and app is self.app and cycle.scope["path"] == "/drain":
-            self._begun = cycle
+            self._arrived = cycle
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -51,14 +53,20 @@ class _Connection(HttpToolsProtocol):
         """Whether the request is on its short way."""
         if request.more_body or self.flow.write_paused or request.scope["method"] != "POST":
             return False
-        over = partial(self._over, request)
-        return self._endpoint.take(cast(dict[str, Any], request.scope), bytes(request.body), over)
+        body = bytes(request.body)
+        if not self._endpoint.take(cast(dict[str, Any], request.scope), body, partial(self._over, request, body)):
+            return False
+        request.body = bytearray()  # it is held once, and gone when it is committed
+        return True
 
-    def _over(self, request: RequestResponseCycle, stored: bool) -> None:
+    def _over(self, request: RequestResponseCycle, body: bytes, stored: bool) -> None:
         if not stored:
+            request.body = bytearray(body)
             self._go_the_whole_way(request)
-        elif not request.disconnected and not self.transport.is_closing():
+            return
+        if not request.disconnected and not self.transport.is_closing():
             self._answer(request)
+        request.on_response = _nothing  # as uvicorn does it: they do not hold each other any more
 
     def _go_the_whole_way(self, request: RequestResponseCycle) -> None:
         super()._start_asgi_task(request, self.app)
@@ -73,3 +81,7 @@ class _Connection(HttpToolsProtocol):
         if not request.keep_alive:
             self.transport.close()
         request.on_response()
+
+
+def _nothing() -> None:
+    pass

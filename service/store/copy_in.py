@@ -109,14 +109,22 @@ async def copy_in(
 
     A simple query may hold several COPYs and other statements, and the server reads the rows of one after those of another
     (PostgreSQL: Message Flow). asyncpg knows of one: it writes the end of the last, and the others' is written here.
+    Where it raises, the connection is good in itself, but PgBouncer may wait for ever for the end of what was refused.
     """
 
     async def all_rows() -> AsyncIterator[bytes]:
-        is_further = False
+        further = len(statements)
         async for some in rows:
-            if is_further:
-                conn._transport.write(_COPY_DONE)
-            is_further = True
             yield some
+            further -= 1
+            if further:
+                conn._transport.write(_COPY_DONE)
 
-    await conn._copy_in(";".join((*statements, then)), all_rows(), None)
+    try:
+        await conn._copy_in(";".join((*statements, then)), all_rows(), None)
+    except Exception as error:
+        if conn.is_closed() and not isinstance(
+            error, asyncpg.PostgresError
+        ):  # what is written to it then is RuntimeError
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost in the middle of a COPY") from error
+        raise

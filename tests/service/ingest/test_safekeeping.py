@@ -9,8 +9,15 @@ import pytest
 from sqlalchemy import text
 
 from door import APP, basic
+from keeping import READING, drain_of
 from processes import eventually
+from service.errors import StoreAway
 from service.ingest import group_commit, safekeeping
+from service.ingest.group_commit import GroupCommit, Waiting
+from service.ingest.posted import Posted
+from service.ingest.safekeeping import Safekeeping
+from service.ingest.spool import Spool
+from service.ingest.tallies import Tallies
 from town import Town, files, talk, town_of
 from vocabulary import crash, dropped, frame_of, up
 
@@ -60,6 +67,25 @@ async def test_a_database_that_does_not_answer_costs_one_frame_the_patience_and_
         town.gate.undeafen()
         await eventually(town.lines, lambda kept: len(kept) == 22, seconds=2)
         assert set(await town.lines()) == {f"line {number}" for number in range(22)}
+
+
+async def test_where_a_commit_fails_the_next_frames_go_to_the_spool_at_once(town: Town, tmp_path: Path) -> None:
+    committing, tallies = GroupCommit(town.db, holds=False), Tallies()
+    keeping = Safekeeping(town.db, committing, Spool(tmp_path / "other", most_bytes=1 << 20), READING, tallies)
+    run = asyncio.create_task(keeping.run())
+    await keeping.there()
+    drain = await drain_of(town.db, APP)
+    one, other = (
+        Waiting(Posted(drain, frame_of(talk(n)), b"%d" % n, datetime.now(UTC)), asyncio.Future()) for n in (1, 2)
+    )
+    assert keeping.put(one)
+    committing.give_up(ConnectionResetError())
+    await asyncio.sleep(0)  # who waits for it is told
+    with pytest.raises(StoreAway):
+        await one.done
+    assert not keeping.put(other)
+    keeping.close()
+    await run
 
 
 async def test_a_frame_of_whose_commit_nobody_knows_is_stored_once(town: Town) -> None:

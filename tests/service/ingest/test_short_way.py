@@ -1,6 +1,7 @@
 """The usual frame's short way, beside the whole way that all others go: whichever it is, a frame is answered the same."""
 
 import asyncio
+import gc
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from door import APP, Door, basic
 from processes import eventually
 from service import metrics
+from service.ingest import short_way
 from service.ingest.endpoint import DrainEndpoint
 from vocabulary import frame_of, message
 
@@ -248,3 +250,28 @@ async def test_the_room_that_a_frame_takes_is_given_back(open_door: Any, whole: 
         assert metrics.REGISTRY.get_sample_value("drainwatch_admission_bytes") == len(large)
     assert {answer.status_code for answer in await asyncio.gather(*posting)} == {204}
     assert metrics.REGISTRY.get_sample_value("drainwatch_admission_bytes") == 0
+
+
+async def test_a_connection_and_what_came_on_it_go_with_its_end(
+    door: Door, connect: Callable[[], Awaitable[Connection]]
+) -> None:
+    body = frame_of(message("app", "web.1", "hello " * 4_000))
+    await known(door)
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(3):
+            one = await connect()
+            one.send(one.request(str(number), body, "Connection: close"))
+            assert (await one.answer())[0] == 204
+            assert await one.ends()
+            one.close()
+        await eventually(connections_that_took, lambda found: found == 0)
+    finally:
+        gc.enable()
+
+
+async def connections_that_took() -> int:
+    """How many connections there are on which a frame went the short way, and that are closed."""
+    there = [one for one in gc.get_objects() if type(one) is short_way._Connection]
+    return sum(one.transport.is_closing() for one in there)

@@ -118,8 +118,9 @@ async def test_where_one_table_is_refused_nothing_is_kept_and_the_connection_is_
         copies = await two_tables(conn)
         first, second = (encoded(EITHER, [(n,)]) if isinstance(n, int) else b"no COPY at all" for n in bad)
         with pytest.raises((asyncpg.IntegrityConstraintViolationError, asyncpg.BadCopyFileFormatError)):
-            async with conn.transaction():
-                await copy_in(conn, copies, each(first, second, pause=pause), "insert into other values (7)")
+            await conn.execute("begin")
+            await copy_in(conn, copies, each(first, second, pause=pause), "insert into other values (7); commit")
+        await conn.execute("rollback")
         assert await conn.fetchval("select (select count(*) from one) + (select count(*) from other)") == 0
     finally:
         await conn.close()
@@ -135,8 +136,9 @@ async def test_where_the_rows_of_the_second_table_cannot_be_made_nothing_is_kept
             raise OverflowError("too much")
 
         with pytest.raises(OverflowError):
-            async with conn.transaction():
-                await copy_in(conn, copies, rows())
+            await conn.execute("begin")
+            await copy_in(conn, copies, rows(), "commit")
+        await conn.execute("rollback")
         assert await conn.fetchval("select count(*) from one") == 0
     finally:
         await conn.close()
