@@ -19,8 +19,8 @@ from service.store.drains import DrainCredentials
 
 # An old secret or a removed drain is refused everywhere after this time.
 FRESH_SECONDS = 2.0
-# A secret that is not among those known may be new: it is asked for again, but not more often than this, or strangers' guesses
-# would cost a query each. A 401 would make Logplex drop the frame for good.
+# A secret that is not among those known may be new: it waits until they are asked for again, but that is not done more often
+# than this, or strangers' guesses would cost a query each. A 401 would make Logplex drop the frame for good.
 MISS_SECONDS = 0.1
 # While the database is away, who was known this long ago is no stranger. With a spool there is no such bound, for there is no
 # other to how long frames can be kept.
@@ -66,9 +66,9 @@ class Authentication:
         app, secret = _basic(authorization)
         if app is None:
             return None
-        hashed = hashlib.sha256(secret).digest()
+        arrived_at, hashed = monotonic(), hashlib.sha256(secret).digest()
         found = _matching(await self._probable(app), hashed)
-        found = found or _matching(await self._certain(app, MISS_SECONDS), hashed)
+        found = found or _matching(await self._certain(app, arrived_at), hashed)
         if found and app in self._known and found in self._known[app].credentials:
             if len(self._proved) >= MOST_APPS:
                 self._proved.clear()
@@ -93,12 +93,14 @@ class Authentication:
                 return drain
         return None
 
-    async def _certain(self, app: str, fresh_seconds: float) -> list[DrainCredentials]:
-        """The app's drains as they were at most `fresh_seconds` ago. Raises StoreAway."""
+    async def _certain(self, app: str, since_s: float) -> list[DrainCredentials]:
+        """The app's drains as they were at `since_s`, or later; waits for its turn to ask. Raises StoreAway."""
         known = self._known.get(app)
-        if known and monotonic() - known.read_at < fresh_seconds:
-            return known.credentials
-        return (await asyncio.shield(self._ask(app))).credentials
+        while known is None or known.read_at < since_s:
+            if known is not None:
+                await asyncio.sleep(known.read_at + MISS_SECONDS - monotonic())
+            known = await asyncio.shield(self._ask(app))
+        return known.credentials
 
     async def _probable(self, app: str) -> list[DrainCredentials]:
         """The app's drains as they were at most FRESH_SECONDS ago, or longer while the database is slow or away. Raises
@@ -137,8 +139,9 @@ class Authentication:
             self._away_until = monotonic() + AWAY_SECONDS
 
     async def _find(self, app: str) -> _Known:
+        read_at = monotonic()
         async with self._db.read() as conn:
-            known = _Known(await drains.find(conn, app), monotonic())
+            known = _Known(await drains.find(conn, app), read_at)
         self._known.pop(app, None)
         self._known[app] = known
         if len(self._known) > MOST_APPS:
