@@ -164,7 +164,7 @@ class GroupCommit:
                 one.done.set_result(None)
         self._expected = len(batch) + len(self._queue)
         self._gathering_s = min((perf_counter() - began) * GATHERING_SHARE, MOST_GATHERING_SECONDS)
-        if careful:  # it holds what was refused
+        if careful:  # some COPY was refused on it, as above
             _close(conn)
         return conn, False
 

@@ -66,7 +66,7 @@ class _Connection(HttpToolsProtocol):
             return
         if not request.disconnected and not self.transport.is_closing():
             self._answer(request)
-        request.on_response = _nothing  # as uvicorn does it: they do not hold each other any more
+        request.on_response = lambda: None  # as uvicorn does it: they do not hold each other any more
 
     def _go_the_whole_way(self, request: RequestResponseCycle) -> None:
         super()._start_asgi_task(request, self.app)
@@ -81,7 +81,3 @@ class _Connection(HttpToolsProtocol):
         if not request.keep_alive:
             self.transport.close()
         request.on_response()
-
-
-def _nothing() -> None:
-    pass

@@ -109,7 +109,9 @@ async def copy_in(
 
     A simple query may hold several COPYs and other statements, and the server reads the rows of one after those of another
     (PostgreSQL: Message Flow). asyncpg knows of one: it writes the end of the last, and the others' is written here.
-    Where it raises, the connection is good in itself, but PgBouncer may wait for ever for the end of what was refused.
+
+    Raises what Postgres says of it (asyncpg.PostgresError), and what `rows` raises; ConnectionDoesNotExistError where the
+    connection is lost. After anything else it is good in itself, but PgBouncer may wait for ever for the end of a COPY.
     """
 
     async def all_rows() -> AsyncIterator[bytes]:

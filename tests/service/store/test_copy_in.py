@@ -25,7 +25,7 @@ from service.store.copy_in import (
     timestamp,
     uuid,
 )
-from service.store.database import Database
+from service.store.database import Database, is_away
 
 COLUMNS: Columns = {
     "a": int2,
@@ -142,6 +142,25 @@ async def test_where_the_rows_of_the_second_table_cannot_be_made_nothing_is_kept
         assert await conn.fetchval("select count(*) from one") == 0
     finally:
         await conn.close()
+
+
+async def test_a_connection_that_is_lost_between_two_tables_is_called_lost(db: Database) -> None:
+    conn, other, lost = await db.asyncpg(), await db.asyncpg(), asyncio.Event()
+    try:
+        copies = await two_tables(conn)
+        conn.add_termination_listener(lambda _: lost.set())
+
+        async def rows() -> AsyncIterator[bytes]:
+            yield encoded(EITHER, [(1,)])
+            await other.execute("select pg_terminate_backend($1)", conn.get_server_pid())
+            await lost.wait()
+            yield encoded(EITHER, [(2,)])
+
+        with pytest.raises(asyncpg.ConnectionDoesNotExistError) as caught:
+            await copy_in(conn, copies, rows())
+        assert is_away(caught.value)
+    finally:
+        await other.close()
 
 
 def test_a_time_is_microseconds_since_2000() -> None:
