@@ -3,9 +3,9 @@
 Hard about it: nearly every line is plain, and a plain line must cost next to nothing. So a body is read by columns: one
 pass finds the messages, each is split into header fields, and what a frame says of its lines as a whole comes from the
 columns at C's speed. A line is read on its own only where it has a marker (an event's name, a status of 5xx) or its process
-says that it may mean something. On the usual mix (tests/bench/parse.py) that is 3.3 µs a line: framing and headers 0.8, the
-numbers of router lines 0.5, looking for secrets 0.5, for markers, traces and times 0.1 each, reading the one line in a hundred
-that is an event 0.2. Reading and masking each line on its own takes 18.
+says that it may mean something. On the usual mix (tests/bench/parse.py) that is 2.2 µs a line: framing and headers 0.5, the
+numbers of router lines 0.35, looking for secrets 0.3, for markers, traces and times 0.2, reading the one line in a hundred
+that is an event 0.15. Reading and masking each line on its own takes 12.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,7 +18,17 @@ from operator import not_
 
 from parsers import syslog
 from parsers.beside import Beside, OpenCommand, OpenMemory
-from parsers.columns import NO_COLUMNS, Columns, are_requests, read_columns, requests_of, set_apart, what_is_asked
+from parsers.columns import (
+    NO_COLUMNS,
+    Columns,
+    Speaker,
+    are_requests,
+    read_columns,
+    requests_of,
+    set_apart,
+    speakers_of,
+    what_is_asked,
+)
 from parsers.event import Event, FieldValue
 from parsers.kinds import is_of_the_app, named, readers_of, router
 from parsers.kinds.logplex_error import is_overflow_notice
@@ -151,7 +161,8 @@ def _frame(
     reading: Reading,
     before: Unfinished,
 ) -> Frame:
-    is_request = are_requests(columns)
+    speakers = speakers_of(columns)
+    is_request = are_requests(columns, speakers)
     requests = requests_of(columns, is_request)
     asked = what_is_asked(requests.texts, whole=reading.redaction.fwd)
     said = b"\n".join(compress(columns.texts, map(not_, is_request)))
@@ -161,7 +172,7 @@ def _frame(
         if masked != messages:
             columns = read_columns(b"".join(octet_counted(message) for message in masked)) or NO_COLUMNS
             requests = requests_of(columns, is_request)
-    places = _places(columns, _markers(asked, said, reading, origin))
+    places = _places(columns, speakers, _markers(asked, said, reading, origin))
     if to_read := requests.to_read():
         of_requests = list(compress(range(len(is_request)), is_request))
         places = sorted({*places, *(of_requests[place] for place in to_read)})
@@ -180,7 +191,7 @@ def _frame(
         first_at=first_at,
         last_at=last_at,
         newest_at=min(last_at, received_at),
-        processes=frozenset(syslog.decode(process) for process in set(columns.processes)),
+        processes=frozenset([syslog.decode(process) for _, process in speakers]),
         events=tuple(events),
         damage=damage,
         unfinished=_unfinished(traces, beside),
@@ -192,7 +203,7 @@ def _frame(
 def traffic_of(body: bytes, received_at: datetime) -> tuple[Sifted, ...]:
     """What the lines of a stored body add to which minutes."""
     columns = read_columns(body) or NO_COLUMNS
-    requests = requests_of(columns, are_requests(columns))
+    requests = requests_of(columns, are_requests(columns, speakers_of(columns)))
     return sift(columns, requests, syslog.span_of(columns.stamps, received_at), received_at)
 
 
@@ -262,7 +273,7 @@ def _markers(requests: bytes, said: bytes, reading: Reading, origin: Origin) -> 
     )
 
 
-def _places(columns: Columns, markers: Sequence[bytes]) -> list[int]:
+def _places(columns: Columns, speakers: frozenset[Speaker], markers: Sequence[bytes]) -> list[int]:
     """The numbers of the lines that may mean something: with a marker in them, or of a process of the platform's own."""
     places: set[int] = set()
     body = columns.body
@@ -272,7 +283,6 @@ def _places(columns: Columns, markers: Sequence[bytes]) -> list[int]:
             place = bisect_right(columns.ends, at)
             places.add(place)
             at = body.find(marker, columns.ends[place])
-    speakers = set(zip(columns.sources, columns.processes, strict=True))
     platform = {speaker for speaker in speakers if _is_platform(*speaker)}
     if platform:
         lines = enumerate(zip(columns.sources, columns.processes, strict=True))

@@ -87,7 +87,10 @@ def span_of(stamps: Sequence[bytes], received_at: datetime) -> tuple[datetime, d
     """
     if not stamps:
         return received_at, received_at
-    earliest, latest = min(stamps), max(stamps)
+    in_order = sorted(
+        stamps
+    )  # they nearly are, and then this is half as dear as to look for the least and the greatest
+    earliest, latest = in_order[0], in_order[-1]
     if earliest[:TO_SECONDS] == latest[:TO_SECONDS]:
         joined = b" ".join(stamps)
         if _are_of_utc(joined, len(stamps)) and not joined.translate(None, _OF_STAMPS):

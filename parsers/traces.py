@@ -20,7 +20,7 @@ from parsers.multiline import NEAR, Fold, Growing, OpenTrace
 # What a body has in it where a trace is, each behind a sign without which it need not be looked for: one byte is as good as
 # free to find, and elsewhere a tab, a backtick or an apostrophe is no trace's.
 _MARKERS = (
-    (b"Traceback (most recent call last)", b"Traceback (most recent call last)"),
+    (b"(", b"Traceback (most recent call last)"),
     (b"    at ", b"    at "),
     (b"[", b"goroutine "),
     (b"\t", b" \t"),
