@@ -163,18 +163,18 @@ def _counted(shares: Sequence[Sifted]) -> Minute:
     service_times: dict[int, int] = {}
     connect_times: dict[int, int] = {}
     for times, many in usual.items():
-        connect, service, of_status = _read_times(times)
-        _count(connect_times, connect, many)
-        _count(service_times, service, many)
-        _count(classes, of_status, many)
+        connect, service, answer_class = _read_times(times)
+        connect_times[connect] = connect_times.get(connect, 0) + many
+        service_times[service] = service_times.get(service, 0) + many
+        classes[answer_class] = classes.get(answer_class, 0) + many
     for connect_ms, service_ms, answer, size, code in others:
-        _count(classes, _class_of(answer))
+        classes[_class_of(answer)] = classes.get(_class_of(answer), 0) + 1
         sent += size
         if code is not None:
-            _count(codes, code)
+            codes[code] = codes.get(code, 0) + 1
         for counts, taken in ((connect_times, connect_ms), (service_times, service_ms)):
             if taken is not None:
-                _count(counts, bucket_of(taken))
+                counts[bucket_of(taken)] = counts.get(bucket_of(taken), 0) + 1
     return Minute(
         lines=sum(share.lines for share in shares),
         requests=usual.total() + len(others),
@@ -185,10 +185,6 @@ def _counted(shares: Sequence[Sifted]) -> Minute:
         service=service_times,
         connect=connect_times,
     )
-
-
-def _count(counts: dict[K, int], what: K, many: int = 1) -> None:
-    counts[what] = counts.get(what, 0) + many
 
 
 @lru_cache(maxsize=1 << 14)
