@@ -18,7 +18,7 @@ from service.errors import Refused, StoreAway
 from service.ingest.admission import Admission
 from service.ingest.authentication import Authentication
 from service.ingest.group_commit import Waiting
-from service.ingest.hold import Held, Hold
+from service.ingest.hold import Hold
 from service.ingest.inflate import NotGzip, TooLarge, inflate
 from service.ingest.posted import Named, Posted
 from service.ingest.tallies import Tallies
@@ -74,28 +74,34 @@ class DrainEndpoint:
         self._reading = reading
         self._limits = limits
         self._hold = Hold(limits.hold_s)
-        # What goes the short way has half of the time there, many times what a commit takes, and half on the whole way.
-        self._short_hold, self._late_hold = Hold(limits.hold_s / 2), Hold(limits.hold_s / 2)
+        # What goes the short way has half of the time there, many times what a commit takes, and what is left on the whole way.
+        self._short_hold = Hold(limits.hold_s / 2)
         self._tallies = tallies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request: 204 once everything in it is committed."""
-        held = (self._late_hold if _BEGAN in scope else self._hold).begin()
+        now = asyncio.get_running_loop().time
+        began: float = scope.get(_BEGAN) or now()
+        headers = dict(scope["headers"])
         try:
-            with held:
-                await self._keep(scope, dict(scope["headers"]), receive)
+            if _BEGAN in scope:  # few, each with its own time left
+                async with asyncio.timeout_at(began + self._limits.hold_s):
+                    await self._keep(scope, headers, receive)
+            else:
+                with self._hold.begin():
+                    await self._keep(scope, headers, receive)
         except Refused as refused:
-            self._note(scope, refused.status, held)
+            self._note(scope, refused.status, now() - began)
             await _answer(send, refused.status, refused.detail)
         except (TimeoutError, StoreAway):
             # Logplex keeps up to 1024 newer messages meanwhile and tries again; a quick 503 would burn its three tries.
-            await asyncio.sleep(held.until - held.loop.time())
-            self._note(scope, 503, held)
+            await asyncio.sleep(began + self._limits.hold_s - now())
+            self._note(scope, 503, now() - began)
             await _answer(send, 503, "not stored within the time; send it again")
         except _ClientGone:
             return
         else:
-            self._note(scope, 204, held)
+            self._note(scope, 204, now() - began)
             await send(_NO_CONTENT)
             await send(_EMPTY)
 
@@ -170,9 +176,9 @@ class DrainEndpoint:
         finally:
             self._admission.leave(room)
 
-    def _note(self, scope: Scope, status: int, held: Held) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
         """Counts an answer, and against its drain, where that is known, one that costs it lines."""
-        metrics.ANSWERS.note(status, held.loop.time() - scope.get(_BEGAN, held.began))
+        metrics.ANSWERS.note(status, seconds)
         if status != 204 and _DRAIN in scope:
             self._tallies.refused(scope[_DRAIN], status)
 

@@ -82,6 +82,20 @@ async def test_a_frame_that_the_spool_has_no_room_for_is_committed_if_the_databa
         assert len(await town.lines()) == 2
 
 
+async def test_a_frame_whose_commit_fails_at_once_is_held_for_as_long_as_any_other(town: Town) -> None:
+    async with town.door(DRAINWATCH_SPOOL_MAX="1 KiB", hold_s=2.0) as door:
+        await door.post(frame_of(talk(0)), frame_id="0")
+        async with town.db.begin() as conn:
+            await conn.execute(text("lock table frames in share mode"))
+            posting = asyncio.create_task(timed(door.post(frame_of(message("app", "web.1", noise(1))), frame_id="1")))
+            query = "select count(*) from pg_locks where not granted"
+            await eventually(lambda: door.rows(query), lambda rows: rows[0][0] > 0)
+            town.gate.shut()
+            status, seconds = await posting
+    assert status == 503
+    assert seconds > 1.9
+
+
 async def said(capfd: Any) -> str:
     """What was logged since the last time."""
     return str(capfd.readouterr().err)
